@@ -1,0 +1,137 @@
+"""Every environment variable of the application, once.
+
+A process reads its settings a single time, at its start, with :func:`load`. Each secret is taken from ``NAME`` or, better,
+from the file that ``NAME_FILE`` points at, so that no secret needs to stand in an environment. All mistakes are reported
+together and name the variable; the value of a secret is never repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class SettingsError(Exception):
+    """The environment does not describe a valid configuration; the message lists every mistake."""
+
+
+class ProcessSettings(BaseModel):
+    """What every process of the application has: where it listens and how much it logs."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True)
+
+    host: str = "127.0.0.1"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    drain_seconds: Annotated[float, Field(ge=0, le=600)] = 20.0
+
+
+class RedisSettings(BaseModel):
+    """The one stateful service. Time-outs are short: a hanging Redis must not hang a caller."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    redis_url: Annotated[str, Field(pattern=r"^rediss?://")] = "redis://127.0.0.1:6390/0"
+    redis_password: SecretStr | None = None
+    redis_timeout_seconds: Annotated[float, Field(gt=0, le=10)] = 0.25
+
+
+class GatewaySettings(ProcessSettings, RedisSettings):
+    """``python -m app.gateway``: webhooks and the answer API over TLS."""
+
+    port: Port = 8443
+    tls_certificate: Path | None = None
+    tls_private_key: Path | None = None
+    api_key: SecretStr
+    inference_url: Annotated[str, Field(pattern=r"^https?://")] = "http://127.0.0.1:8080"
+    inference_api_key: SecretStr
+    inference_timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 60.0
+    # One or more Standard Webhooks secrets ("whsec_…"), space-separated while one replaces another.
+    generic_webhook_secret: SecretStr | None = None
+    # Events wait in Redis, which never evicts: beyond this many the gateway refuses with 503 and the platform retries.
+    queue_limit: Annotated[int, Field(ge=1)] = 100_000
+
+
+class WorkerSettings(ProcessSettings, RedisSettings):
+    """``python -m app.pipeline``: takes events from the queue, answers or carries out, delivers."""
+
+    port: Port = 8081  # health only
+    inference_url: Annotated[str, Field(pattern=r"^https?://")] = "http://127.0.0.1:8080"
+    inference_api_key: SecretStr
+    inference_timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 60.0
+    worker_concurrency: Annotated[int, Field(ge=1, le=256)] = 4
+    lease_seconds: Annotated[float, Field(ge=1, le=600)] = 10.0
+    max_attempts: Annotated[int, Field(ge=1, le=10)] = 5
+    tasks_directory: Path | None = None  # None: the library that comes with the package
+    # The generic platform: its base address and this assistant's OAuth2 client there.
+    generic_url: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    generic_client_id: str = "assistant"
+    generic_client_secret: SecretStr | None = None
+    generic_webhook_secret: SecretStr | None = None  # signs the callbacks
+
+
+class InferenceSettings(ProcessSettings):
+    """``python -m app.inference``: the bundled model server."""
+
+    port: Port = 8080
+    model_path: Path
+    api_key: SecretStr
+    inference_device: Literal["cpu", "cuda"] = "cpu"
+    inference_threads: Annotated[int, Field(ge=1, le=256)] | None = None  # None: one a core
+    inference_slots: Annotated[int, Field(ge=1, le=256)] = 8
+    inference_queue_limit: Annotated[int, Field(ge=0)] = 64
+    inference_context: Annotated[int, Field(ge=128)] = 2048  # tokens a sequence may hold, prompt and answer together
+    inference_max_tokens: Annotated[int, Field(ge=1)] = 512  # the most a request may ask for
+
+
+S = TypeVar("S", bound=BaseModel)
+
+
+def load(model: type[S], environment: Mapping[str, str]) -> S:
+    """Read ``model``'s fields from ``environment`` (upper-cased names, ``NAME_FILE`` for files).
+
+    Raises :class:`SettingsError` with one line for each mistake.
+    """
+    values: dict[str, str] = {}
+    mistakes: list[str] = []
+    for field in model.model_fields:
+        name = field.upper()
+        plain, file = environment.get(name), environment.get(f"{name}_FILE")
+        if plain is not None and file is not None:
+            mistakes.append(f"{name} and {name}_FILE are both set: keep one")
+        elif plain is not None:
+            values[field] = plain
+        elif file is not None:
+            try:
+                values[field] = Path(file).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                mistakes.append(f"{name}_FILE={file}: cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8'})")
+    known_bad = {line.split("_FILE=")[0].lower() for line in mistakes}
+    try:
+        settings = model.model_validate(values)
+    except ValidationError as error:
+        for detail in error.errors():
+            field = str(detail["loc"][0]) if detail["loc"] else ""
+            if field in known_bad:
+                continue
+            mistakes.append(_describe(model, field, values, detail["type"], detail["msg"]))
+        settings = None
+    if mistakes or settings is None:
+        raise SettingsError("\n".join(mistakes))
+    return settings
+
+
+def _describe(model: type[BaseModel], field: str, values: Mapping[str, str], kind: str, message: str) -> str:
+    secret = SecretStr in _types(model.model_fields[field].annotation) if field in model.model_fields else True
+    if kind == "missing":
+        return f"{field.upper()} is required" + (f" (or {field.upper()}_FILE with the path of a file)" if secret else "")
+    came = "" if secret else f"={values.get(field)}"
+    return f"{field.upper()}{came}: {message[:1].lower()}{message[1:]}"
+
+
+def _types(annotation: object) -> set[object]:
+    return {annotation, *getattr(annotation, "__args__", ())}
