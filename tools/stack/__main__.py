@@ -1,0 +1,118 @@
+"""``python -m tools.stack COMMAND``: what the Makefile's targets call."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from tools.pulumi.environment import engine_environment
+from tools.stack import conversation, logs, teardown, welcome
+from tools.stack.assistant import Assistant, AssistantError
+from tools.stack.engine import POLICY_PACK, Engine, EngineError
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+SECRET_OUTPUTS = ("apiKey", "webhookSecrets")
+
+
+def main(arguments: list[str], environment: Mapping[str, str]) -> int:
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    engine = Engine(checkout=CHECKOUT, stack=options.stack, environment=engine_environment(CHECKOUT, environment=environment))
+    try:
+        command: Callable[[Engine, argparse.Namespace], int] = options.run
+        return command(engine, options)
+    except (EngineError, AssistantError) as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(
+            "\nInterrupted. What was done so far is in the stack's state; the same command goes on from there.", file=sys.stderr
+        )
+        return 130
+
+
+def up(engine: Engine, options: argparse.Namespace) -> int:
+    engine.prepare()
+    engine.stream("up", "--yes", "--skip-preview", "--suppress-outputs", "--policy-pack", POLICY_PACK)
+    outputs = engine.outputs(show_secrets=True)
+    if options.welcome:
+        welcome.show(engine, outputs)
+    return 0
+
+
+def preview(engine: Engine, _options: argparse.Namespace) -> int:
+    engine.prepare()
+    return engine.stream("preview", "--diff", "--policy-pack", POLICY_PACK)
+
+
+def refresh(engine: Engine, _options: argparse.Namespace) -> int:
+    engine.prepare()
+    return engine.stream("refresh", "--yes", "--skip-preview")
+
+
+def down(engine: Engine, _options: argparse.Namespace) -> int:
+    return teardown.down(engine)
+
+
+def clean(engine: Engine, _options: argparse.Namespace) -> int:
+    return teardown.clean(engine)
+
+
+def show_outputs(engine: Engine, options: argparse.Namespace) -> int:
+    print(json.dumps(engine.outputs(show_secrets=options.secrets), indent=2, ensure_ascii=False))
+    return 0
+
+
+def ask(engine: Engine, options: argparse.Namespace) -> int:
+    if not options.question.strip():
+        print('What is the question? For example: make ask Q="What is the capital of France?"', file=sys.stderr)
+        return 2
+    print(Assistant.from_outputs(engine.outputs(show_secrets=True)).ask(options.question, options.context))
+    return 0
+
+
+def say(engine: Engine, options: argparse.Namespace) -> int:
+    if not options.text.strip():
+        print('What is to be said? For example: make say TEXT="创建一个周会的日程在2026-12-01"', file=sys.stderr)
+        return 2
+    return conversation.say(engine, engine.outputs(show_secrets=True), options.text)
+
+
+def show_logs(engine: Engine, options: argparse.Namespace) -> int:
+    return logs.show(engine, lines=options.lines, follow=options.follow)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tools.stack", description=__doc__)
+    parser.add_argument("--stack", default="local")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[Engine, argparse.Namespace], int], summary: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=summary)
+        added.set_defaults(run=run)
+        return added
+
+    command("up", up, "deploy, then ask a question and try a task").add_argument(
+        "--no-welcome", dest="welcome", action="store_false"
+    )
+    command("preview", preview, "what an up would change")
+    command("refresh", refresh, "look at what is really there")
+    command("down", down, "remove all that the stack made")
+    command("clean", clean, "down, and the stack itself")
+    command("outputs", show_outputs, "the stack's outputs as JSON").add_argument("--secrets", action="store_true")
+    asking = command("ask", ask, "ask a question")
+    asking.add_argument("question")
+    asking.add_argument("--context", default="")
+    command("say", say, "send a signed event and show its way").add_argument("text")
+    reading = command("logs", show_logs, "the processes' logs")
+    reading.add_argument("--lines", type=int, default=40)
+    reading.add_argument("--follow", action="store_true")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

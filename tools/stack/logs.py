@@ -1,0 +1,28 @@
+"""``make logs``: the last lines of each process of a stack on this machine, or all of them as they come."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from tools.stack.assistant import AssistantError
+from tools.stack.engine import Engine
+
+
+def show(engine: Engine, *, lines: int, follow: bool) -> int:
+    folder = state_directory(engine) / "logs"
+    files = sorted(folder.glob("*.log"))
+    if not files:
+        raise AssistantError(f"No logs in {folder}. Is the stack up? Bring it up with: make up")
+    if follow:
+        return subprocess.run(["tail", "-n", str(lines), "-F", *map(str, files)], check=False).returncode
+    for file in files:
+        print(f"--- {file.name}")
+        print("\n".join(file.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]))
+    return 0
+
+
+def state_directory(engine: Engine) -> Path:
+    """Where the local target keeps its run directory: the setting, or its default."""
+    configured = engine.setting("stateDirectory")
+    return Path(configured) if configured else engine.checkout / ".state" / engine.stack

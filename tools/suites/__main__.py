@@ -1,0 +1,84 @@
+"""``python -m tools.suites [NAME …]``: all suites of ``make test``, or those named."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tools.pulumi.environment import engine_environment
+from tools.suites.report import Outcome, read_junit, table
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+PYTHON = [sys.executable, "-m"]
+# Slow and cold by nature; `make test-bootstrap` runs it.
+ALWAYS_DESELECTED = "not bootstrap"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """Either plain commands, each of which must succeed, or one pytest run."""
+
+    name: str
+    commands: tuple[tuple[str, ...], ...] = ()
+    pytest: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+SUITES = (
+    Suite(
+        name="lint",
+        commands=(("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",)),
+    ),
+    Suite(name="unit", pytest=("tests", "--ignore=tests/stack", "-m", "not engine and not model and not bootstrap", "-n2")),
+    Suite(name="model", pytest=("tests", "--ignore=tests/stack", "-m", "model")),
+    Suite(name="engine", pytest=("tests", "--ignore=tests/stack", "-m", "engine")),
+    Suite(name="stack", pytest=("tests/stack", "-m", ALWAYS_DESELECTED)),
+    *(
+        Suite(
+            name=zone,
+            pytest=("tests/tasks", "tests/pipeline", "tests/auth", "tests/gateway", "-m", "not model", "-n2"),
+            environment={"TZ": zone},
+        )
+        for zone in ("Asia/Shanghai", "America/New_York")
+    ),
+)
+
+
+def main(names: list[str]) -> int:
+    known = {suite.name: suite for suite in SUITES}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        print(f"unknown suite: {', '.join(unknown)}; known: {', '.join(known)}", file=sys.stderr)
+        return 2
+    environment = engine_environment(CHECKOUT, environment=os.environ)
+    outcomes = []
+    for suite in [known[name] for name in names] if names else SUITES:
+        print(f"\n=== {suite.name}", flush=True)
+        outcomes.append(_run(suite, environment | suite.environment))
+        print(f"=== {suite.name}: {outcomes[-1].seconds:.0f} s", flush=True)
+    print(f"\n{table(outcomes)}")
+    return 0 if all(outcome.ok for outcome in outcomes) else 1
+
+
+def _run(suite: Suite, environment: dict[str, str]) -> Outcome:
+    start = time.monotonic()
+    if suite.commands:
+        failed = sum(_call([*PYTHON, *command], environment) != 0 for command in suite.commands)
+        return Outcome(suite=suite.name, seconds=time.monotonic() - start, passed=len(suite.commands) - failed, failed=failed)
+    with tempfile.TemporaryDirectory() as folder:
+        junit = Path(folder) / "junit.xml"
+        code = _call([*PYTHON, "pytest", "-q", f"--junitxml={junit}", *suite.pytest], environment)
+        return read_junit(junit, suite.name, time.monotonic() - start, code)
+
+
+def _call(command: list[str], environment: dict[str, str]) -> int:
+    return subprocess.run(command, cwd=CHECKOUT, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
