@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from app.http.errors import ApiError
 
 DEFAULT_LIMIT = 1024 * 1024  # bytes: a long document fits, a mistake does not
+MAX_VALUES = 10_000  # in one array or object: more is no request of ours, and a walk over millions would hold up the others
 MAX_DEPTH = 32  # no request of ours nests deeper than a few levels
 
 M = TypeVar("M", bound=BaseModel)
@@ -122,7 +123,7 @@ def _finite(digits: str) -> float:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """Every string of ``value``, keys too. Raises :class:`ApiError` where it nests too deep."""
+    """Every string of ``value``, keys too. Raises :class:`ApiError` where it nests too deep or holds too much."""
     pending = [(value, 1)]
     while pending:
         item, depth = pending.pop()
@@ -131,6 +132,8 @@ def _strings(value: Any) -> Iterator[str]:
         elif isinstance(item, dict | list):
             if depth > MAX_DEPTH:
                 raise _too_deep()
+            if len(item) > MAX_VALUES or len(pending) > MAX_VALUES:
+                raise _invalid(f"the body holds more than {MAX_VALUES} values")
             if isinstance(item, dict):
                 yield from item
                 item = list(item.values())

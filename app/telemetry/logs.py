@@ -21,7 +21,8 @@ def configure(service: str, level: str = "info") -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _service(service),
-        structlog.processors.dict_tracebacks,
+        # Without local variables, which structlog shows by default: they hold prompts and keys.
+        structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -42,7 +43,7 @@ def configure(service: str, level: str = "info") -> None:
     root.handlers[:] = [handler]
     root.setLevel(LEVELS[level])
     # Their lines repeat ours, and a client library's line may hold a URL with credentials.
-    for name in ("uvicorn.access", "httpx2", "httpcore2"):
+    for name in ("uvicorn.access", "uvicorn.error", "httpx2", "httpcore2"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
