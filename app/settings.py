@@ -38,6 +38,7 @@ class RedisSettings(BaseModel):
     redis_url: Annotated[str, Field(pattern=r"^rediss?://")] = "redis://127.0.0.1:6390/0"
     redis_password: SecretStr | None = None
     redis_timeout_seconds: Annotated[float, Field(gt=0, le=10)] = 0.25
+    redis_cluster: bool = False  # speak the cluster protocol (MemoryDB)
 
 
 class GatewaySettings(ProcessSettings, RedisSettings):
@@ -64,7 +65,7 @@ class WorkerSettings(ProcessSettings, RedisSettings):
     inference_api_key: SecretStr
     inference_timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 60.0
     worker_concurrency: Annotated[int, Field(ge=1, le=256)] = 4
-    lease_seconds: Annotated[float, Field(ge=1, le=600)] = 10.0
+    lease_seconds: Annotated[float, Field(ge=1, le=600)] = 8.0  # a crashed worker's event is taken over this much later
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 5
     tasks_directory: Path | None = None  # None: the library that comes with the package
     # The generic platform: its base address and this assistant's OAuth2 client there.
