@@ -47,8 +47,8 @@ TIMELINE_LIMIT = 64  # entries; ten attempts of six stages fit
 
 
 class QueueUnavailable(Exception):
-    """The store does not take or give anything now: unreachable, too slow, full or read-only. Whether the call took effect is not
-    known; repeating it is safe. The message holds no address and no secret."""
+    """The store does not take or give anything now: unreachable, too slow, full or read-only. Whether the call took effect is
+    not known; repeating it is safe. The message holds no address and no secret."""
 
 
 class LeaseLost(Exception):
