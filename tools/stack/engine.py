@@ -10,6 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from infra.settings import Settings
+from infra.settings_reader import SettingsMistakes, settings_from
+
 POLICY_PACK = "policies"
 
 
@@ -44,6 +49,20 @@ class Engine:
 
     def exists(self) -> bool:
         return self._capture(["stack", "export", "--stack", self.stack]).returncode == 0
+
+    def settings(self) -> Settings:
+        """The stack's settings, read as the Pulumi program reads them. Raises :class:`EngineError`."""
+        document = yaml.safe_load(self.configuration.read_text(encoding="utf-8")) if self.configuration.exists() else {}
+        config = (document or {}).get("config") or {}
+        texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+        try:
+            return settings_from(texts, self.stack)
+        except SettingsMistakes as mistakes:
+            raise EngineError(str(mistakes)) from None
+
+    def state_directory(self) -> Path:
+        """Where the local target keeps its files."""
+        return self.checkout / self.settings().state_directory
 
     def tracks_configuration(self) -> bool:
         """Whether git tracks the stack's configuration file."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 
+from infra.local.layout import Layout
 from tools.stack.assistant import AssistantError
 from tools.stack.engine import Engine
 
 
 def show(engine: Engine, *, lines: int, follow: bool) -> int:
-    folder = state_directory(engine) / "logs"
+    folder = Layout(engine.state_directory()).logs
     files = sorted(folder.glob("*.log"))
     if not files:
         raise AssistantError(f"No logs in {folder}. Is the stack up? Bring it up with: make up")
@@ -20,9 +20,3 @@ def show(engine: Engine, *, lines: int, follow: bool) -> int:
         print(f"--- {file.name}")
         print("\n".join(file.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]))
     return 0
-
-
-def state_directory(engine: Engine) -> Path:
-    """Where the local target keeps its run directory: the setting, or its default."""
-    configured = engine.setting("stateDirectory")
-    return Path(configured) if configured else engine.checkout / ".state" / engine.stack

@@ -1,0 +1,170 @@
+"""``make say``: one signed event to the assistant, and its way as it goes."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+import httpx2
+from standardwebhooks import Webhook
+
+from infra.local.layout import Layout
+from infra.settings import Settings
+from tools.stack.assistant import Assistant, AssistantError
+from tools.stack.engine import Engine
+
+FINAL_STATES = frozenset({"done", "dead", "unknown"})
+PATIENCE_SECONDS = 90.0  # an answer of a small model on a busy machine
+POLL_SECONDS = 0.05
+SETTLE_SECONDS = 0.3  # the platform prints its last line after the worker has its reply
+LABEL_WIDTH = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignedEvent:
+    """A message of the generic platform with the headers of Standard Webhooks: valid for five minutes from its signing."""
+
+    id: str
+    body: bytes
+    headers: Mapping[str, str]
+
+    def curl(self, url: str, ca_file: Path) -> str:
+        """The same request for a shell. The signature in it reveals nothing of the secret."""
+        headers = " \\\n    ".join(f"-H {shlex.quote(f'{name}: {value}')}" for name, value in self.headers.items())
+        return f"curl --cacert {shlex.quote(str(ca_file))} {url} \\\n    {headers} \\\n    -d {shlex.quote(self.body.decode())}"
+
+
+def sign(text: str, secret: str) -> SignedEvent:
+    """``secret``: a single ``whsec_…``."""
+    number, now = f"msg_{uuid.uuid4().hex}", datetime.now(UTC)
+    event = {"id": number, "type": "message", "conversation": "make-say", "sender": "you", "text": text}
+    body = json.dumps(event, ensure_ascii=False)
+    headers = {
+        "webhook-id": number,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Webhook(secret).sign(msg_id=number, timestamp=now, data=body),
+        "content-type": "application/json",
+    }
+    return SignedEvent(id=number, body=body.encode(), headers=headers)
+
+
+def say(engine: Engine, outputs: Mapping[str, Any], text: str) -> int:
+    """Send ``text`` and print each step until the event is done. Returns 0 when it is, 1 otherwise."""
+    assistant = Assistant.from_outputs(outputs)
+    event = sign(text, webhook_secret(outputs))
+    with platform(engine):
+        _line("sent", text)
+        start = time.monotonic()
+        key = _post(assistant, outputs, event)
+        _line("gateway", f"200: stored, will not be lost ({_since(start)})")
+        state = _follow(assistant, key, start)
+        time.sleep(SETTLE_SECONDS)
+    _line(state, f"after {_since(start)}")
+    return 0 if state == "done" else 1
+
+
+def webhook_secret(outputs: Mapping[str, Any]) -> str:
+    return str(outputs["webhookSecrets"]["generic"]).split()[0]
+
+
+@contextmanager
+def platform(engine: Engine) -> Iterator[None]:
+    """The generic platform that the stack is configured for: the one that listens there, else the emulator meanwhile."""
+    settings = engine.settings()
+    address = urlsplit(settings.platforms.generic.url)
+    if _listens(address.hostname or "", address.port or 80):
+        _line("platform", f"the one that listens at {settings.platforms.generic.url}")
+        yield
+        return
+    process = _start_emulator(engine, settings, address.port or 80)
+    assert process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
+    reader = threading.Thread(target=_show, args=(process.stdout,), daemon=True)
+    reader.start()
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+        reader.join(timeout=2)
+
+
+def _start_emulator(engine: Engine, settings: Settings, port: int) -> subprocess.Popen[str]:
+    secrets = Layout(engine.state_directory()).secrets
+    process = subprocess.Popen(
+        [
+            *(sys.executable, str(engine.checkout / "tests" / "platforms" / "generic"), "--port", str(port)),
+            *("--client-id", settings.platforms.generic.client_id),
+            *("--client-secret-file", str(secrets / "generic_client_secret")),
+            *("--webhook-secret-file", str(secrets / "generic_webhook_secret")),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
+    if not process.stdout.readline().startswith("platform"):
+        raise AssistantError("The emulated platform did not start; its own words stand above.")
+    _line("platform", f"played by the emulator at {settings.platforms.generic.url}")
+    return process
+
+
+def _post(assistant: Assistant, outputs: Mapping[str, Any], event: SignedEvent) -> str:
+    url = outputs["webhookUrls"]["generic"]
+    context = ssl.create_default_context(cadata=assistant.ca_certificate)
+    try:
+        response = httpx2.post(
+            url, content=event.body, headers=dict(event.headers), verify=context, timeout=10, trust_env=False
+        )
+    except httpx2.HTTPError as error:
+        raise AssistantError(f"{url} does not answer ({error}). See what is wrong with: make refresh up") from error
+    document = response.json()
+    if response.is_error:
+        raise AssistantError(f"{url} answered {response.status_code}: {document['error']['message']}")
+    return str(document["event"])
+
+
+def _follow(assistant: Assistant, key: str, start: float) -> str:
+    """Print the trace as it grows; returns the final state, or the last one seen when patience ends."""
+    shown = 0
+    while True:
+        trace = assistant.trace(key)
+        for step in trace["timeline"][shown:]:
+            _line("trace", " ".join(filter(None, (step["stage"], step.get("detail")))))
+        shown = len(trace["timeline"])
+        if trace["state"] in FINAL_STATES or time.monotonic() - start > PATIENCE_SECONDS:
+            return str(trace["state"])
+        time.sleep(POLL_SECONDS)
+
+
+def _show(lines: IO[str]) -> None:
+    for line in lines:
+        _line("platform", line.rstrip())
+
+
+def _line(label: str, text: str) -> None:
+    print(f"  {label:<{LABEL_WIDTH}}{text}", flush=True)
+
+
+def _since(start: float) -> str:
+    return f"{time.monotonic() - start:.2f} s"
+
+
+def _listens(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=0.5):
+            return True
+    except OSError:
+        return False
