@@ -66,11 +66,7 @@ class ClientCredentials:
 
     def request(self, client_id: str, client_secret: str) -> TokenRequest:
         form = {"grant_type": "client_credentials"}
-        headers = {
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",  # no decompression: a small answer must not become a large one
-            "Content-Type": "application/x-www-form-urlencoded",
-        }
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
         if self.scope is not None:
             form["scope"] = self.scope
         if self.authentication == "basic":

@@ -11,9 +11,9 @@ from typing import Self
 import httpx2
 
 from app.auth.grants import ClientCredentials, Grant, IssuedToken, MalformedTokenAnswer, error_code
+from app.http.outbound import CallFailed, client_for, post
 
 REFRESH_MARGIN_SECONDS = 60.0  # a token that is about to expire may expire on its way
-MAX_ANSWER_BYTES = 64 * 1024
 
 
 class AccessTokenError(Exception):
@@ -61,7 +61,7 @@ class TokenManager:
         self._url = httpx2.URL(token_url)
         self._grant: Grant = grant if grant is not None else ClientCredentials()
         self._own_client = client is None
-        self._client = client if client is not None else httpx2.AsyncClient()
+        self._client = client if client is not None else client_for(token_url)
         self._timeout = timeout_seconds
         self._monotonic = monotonic
         self._token: str | None = None
@@ -112,46 +112,18 @@ class TokenManager:
         return issued.token
 
     async def _fetch(self) -> IssuedToken:
-        # The causes are cut (`from None`): an HTTP client's exception carries the request, and that the secret.
+        request = self._grant.request(self._client_id, self._client_secret)
         try:
-            async with asyncio.timeout(self._timeout):
-                status, headers, body = await self._exchange()
-        except TimeoutError:
-            raise AccessTokenUnavailable(f"the token endpoint {self._url.host} did not answer in {self._timeout:g} s") from None
-        except httpx2.HTTPError as error:
-            kind = type(error).__name__
-            raise AccessTokenUnavailable(f"the token endpoint {self._url.host} could not be reached ({kind})") from None
-        if status == 200:
+            answer = await post(self._client, self._url, request.body, request.headers, self._timeout)
+        except CallFailed as error:
+            raise AccessTokenUnavailable(f"token endpoint: {error}") from None
+        if answer.status == 200:
             try:
-                return self._grant.parse(body)
+                return self._grant.parse(answer.body)
             except MalformedTokenAnswer as error:
                 raise AccessTokenUnavailable(f"the token endpoint {self._url.host} gave no token: {error}") from None
-        code = error_code(body)
-        message = f"the token endpoint {self._url.host} answered {status}" + (f" ({code})" if code else "")
-        if 400 <= status < 500 and status not in (408, 425, 429):
+        code = error_code(answer.body)
+        message = f"the token endpoint {self._url.host} answered {answer.status}" + (f" ({code})" if code else "")
+        if 400 <= answer.status < 500 and answer.status not in (408, 425, 429):
             raise AccessTokenRefused(f"{message}: check the client's id, secret and permissions there")
-        raise AccessTokenUnavailable(message, retry_after_seconds(headers.get("Retry-After")))
-
-    async def _exchange(self) -> tuple[int, httpx2.Headers, bytes]:
-        request = self._grant.request(self._client_id, self._client_secret)
-        async with self._client.stream(
-            "POST", self._url, headers=request.headers, content=request.body, timeout=self._timeout, follow_redirects=False
-        ) as response:
-            return response.status_code, response.headers, await read_bounded(response, MAX_ANSWER_BYTES)
-
-
-async def read_bounded(response: httpx2.Response, limit: int) -> bytes:
-    """At most ``limit`` bytes of the body as it came: what is longer, or compressed unasked, becomes no valid answer."""
-    body = bytearray()
-    async for chunk in response.aiter_raw(8192):
-        body += chunk
-        if len(body) >= limit:
-            break
-    return bytes(body[:limit])
-
-
-def retry_after_seconds(header: str | None) -> float | None:
-    """``Retry-After`` in seconds, at most an hour; None if absent or given as a date, which few send and none of ours."""
-    if header is None or not header.strip().isascii() or not header.strip().isdigit():
-        return None
-    return min(float(header.strip()[:9]), 3600.0)
+        raise AccessTokenUnavailable(message, answer.retry_after)
