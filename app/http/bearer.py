@@ -25,7 +25,7 @@ class BearerKeys:
         presented = hashlib.sha256(token.strip().encode()).digest()
         # Every digest is compared, so the time taken tells nothing about which one came near.
         matches = [hmac.compare_digest(presented, digest) for digest in self._digests]
-        if scheme.lower() != "bearer" or not any(matches):
+        if scheme.lower() != "bearer" or not token.strip() or not any(matches):
             raise ApiError(
                 401,
                 "invalid_api_key",

@@ -1,0 +1,33 @@
+"""``python -m app.inference``: exit 0 after a clean drain, 1 when it was forced, 2 when settings or model are refused, 3 when
+loading failed for an unforeseen reason."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from app.http.lifecycle import Lifecycle
+from app.http.serve import ServeError, run, serve
+from app.inference.server import EXIT_REFUSED, create_app
+from app.settings import InferenceSettings, SettingsError, load
+from app.telemetry import logs
+
+
+def main() -> int:
+    try:
+        settings = load(InferenceSettings, os.environ)
+    except SettingsError as error:
+        print(f"inference: wrong settings:\n{error}", file=sys.stderr)
+        return EXIT_REFUSED
+    logs.configure("inference", settings.log_level)
+    lifecycle = Lifecycle()
+    app = create_app(settings, lifecycle)
+    try:
+        return run(serve(app, settings.host, settings.port, lifecycle=lifecycle, drain_seconds=settings.drain_seconds))
+    except ServeError as error:
+        print(f"inference: {error}", file=sys.stderr)
+        return EXIT_REFUSED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
