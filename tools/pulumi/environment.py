@@ -1,0 +1,83 @@
+"""The environment in which the engine runs on this checkout: the one source for `make`, the tests and tools/activate."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from tools.pulumi.engine import locate
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+STATE = ".state"
+PASSPHRASE_BYTES = 32
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+LOOPBACK = ("127.0.0.1", "localhost")
+
+
+def settings(checkout: Path, state: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables to set: each only where the user has set none, PATH with our folders in front.
+
+    The engine itself is left out of PATH when it is not installed yet.
+    """
+    wanted = {
+        "PULUMI_BACKEND_URL": f"file://{state / 'pulumi'}",
+        "PULUMI_CONFIG_PASSPHRASE_FILE": str(state / "passphrase"),
+        "PULUMI_SKIP_UPDATE_CHECK": "1",
+        "PULUMI_RUN_PROGRAM": "true",  # refresh and destroy see the program's providers as they are now
+        "PULUMI_PYTHON_CMD": str(checkout / ".venv" / "bin" / "python"),
+    }
+    if "PULUMI_CONFIG_PASSPHRASE" in environ:
+        del wanted["PULUMI_CONFIG_PASSPHRASE_FILE"]
+    result = {name: value for name, value in wanted.items() if name not in environ}
+    engine = locate(environ)
+    folders = [checkout / ".venv" / "bin", *([engine.folder] if engine else [])]
+    result["PATH"] = with_folders(environ.get("PATH", os.defpath), folders)
+    return result | without_proxy_for_loopback(environ)
+
+
+def with_folders(path: str, folders: list[Path]) -> str:
+    """`path` with `folders` in front, each once."""
+    ours = [str(folder) for folder in folders]
+    return os.pathsep.join([*ours, *(folder for folder in path.split(os.pathsep) if folder not in ours)])
+
+
+def without_proxy_for_loopback(environ: Mapping[str, str]) -> dict[str, str]:
+    """gRPC and HTTP clients send 127.0.0.1 through a proxy unless told; the engine and the stack talk over it."""
+    if not any(environ.get(name) for name in PROXIES):
+        return {}
+    given = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    hosts = [host for host in given.split(",") if host]
+    exempt = ",".join([*hosts, *(host for host in LOOPBACK if host not in hosts)])
+    return {"no_proxy": exempt, "NO_PROXY": exempt}
+
+
+def engine_environment(checkout: Path, state: Path | None = None, *, environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` with all that the engine needs for `checkout`; `state` is `<checkout>/.state` unless given."""
+    return {**environment, **settings(checkout, state or checkout / STATE, environment)}
+
+
+def ensure_state(state: Path) -> None:
+    """Make the backend's folder (0700) and the passphrase (0600, 32 random bytes in hexadecimal) unless they are there."""
+    (state / "pulumi").mkdir(parents=True, exist_ok=True)
+    state.chmod(0o700)
+    passphrase = state / "passphrase"
+    if passphrase.exists():
+        return
+    partial = state / f"passphrase.{os.getpid()}"
+    descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_hex(PASSPHRASE_BYTES))
+    try:
+        os.link(partial, passphrase)  # unlike rename, never replaces one that another process has just made
+    except FileExistsError:
+        pass
+    finally:
+        partial.unlink()
+
+
+def exports(variables: Mapping[str, str]) -> str:
+    """Lines that bash, zsh and dash evaluate."""
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
