@@ -1,0 +1,39 @@
+"""Redis as the local stack runs it: loopback alone, a password, every acknowledged write on the disk, nothing evicted. Pure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+CONFIGURATION_FILE = "redis.conf"
+ACCESS_FILE = "users.acl"
+
+
+def configuration_text(*, port: int, directory: Path) -> str:
+    """``redis.conf``; see https://redis.io/docs/latest/operate/oss_and_stack/management/config/ for each word."""
+    lines = [
+        f"port {port}",
+        "bind 127.0.0.1",
+        "protected-mode yes",
+        "daemonize no",
+        f"dir {_quoted(directory)}",
+        f"aclfile {_quoted(directory / ACCESS_FILE)}",
+        # The gateway answers 200 once an event is here: it must survive a power cut.
+        "appendonly yes",
+        "appendfsync always",
+        'save ""',
+        # Events are not a cache. What is bounded bounds itself.
+        "maxmemory-policy noeviction",
+        "loglevel notice",
+        'logfile ""',
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def access_text(password_digest: str) -> str:
+    """The ACL file: one user, whose password stands there as its SHA-256 (which is how Redis keeps it as well)."""
+    return f"user default on sanitize-payload #{password_digest} ~* &* +@all\n"
+
+
+def _quoted(path: Path) -> str:
+    """A word of redis.conf: in double quotes, where a backslash escapes."""
+    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'

