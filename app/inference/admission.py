@@ -35,7 +35,7 @@ class Prediction(BaseModel):
 
 
 class Admission:
-    """Counts requests from admission to answer. For the event loop's thread alone, where nothing comes between check and count."""
+    """Counts requests from admission to answer; on the event loop's thread, where nothing comes between check and count."""
 
     def __init__(self, limit: int) -> None:
         self.limit, self.count = limit, 0

@@ -35,7 +35,7 @@ class Model:
     context: int
 
     def sequence(self, prompt: list[int], max_tokens: int, temperature: float) -> Sequence:
-        """A sequence the engine can run. Raises ValueError for ids that are not the model's, which the graph would not notice."""
+        """A sequence the engine can run. Raises ValueError for ids outside the vocabulary, which the graph would not notice."""
         if not prompt or not all(0 <= token < self.manifest.architecture.vocab_size for token in prompt):
             raise ValueError("the prompt's token ids are not the model's")
         end_ids = frozenset(self.manifest.tokenizer.eos_ids)
@@ -63,8 +63,8 @@ def load(settings: InferenceSettings) -> Model:
         )
     except (OSError, OverflowError, ValueError):
         size = 8 * a.layers * settings.inference_slots * a.kv_heads * context * a.head_size / 2**30
-        message = f"the KV cache of {settings.inference_slots} slots of {context} tokens needs {size:.1f} GiB, which this machine has not"
-        raise StartError(f"{message}: lower INFERENCE_SLOTS or INFERENCE_CONTEXT") from None
+        message = f"{settings.inference_slots} slots of {context} tokens need {size:.1f} GiB for the KV cache"
+        raise StartError(f"{message}, more than this machine gives: lower INFERENCE_SLOTS or INFERENCE_CONTEXT") from None
     model = Model(manifest, words, Engine(Runner(session, a, cache)), context)
     model.engine.start()
     _warm(model)
