@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import httpx2
 
-MAX_ANSWER_BYTES = 64 * 1024
+MAX_ANSWER_BYTES = 256 * 1024
 MAX_RETRY_AFTER_SECONDS = 3600.0  # who asks for longer is asked again after an hour
 
 
@@ -21,11 +21,12 @@ class CallFailed(Exception):
     """No usable answer came. The message names the host and the kind of failure, never what was sent.
 
     ``sent``: whether the request may have reached the other side (False for a refused connection or an unknown host).
+    ``timed_out``: it did, and the answer took too long.
     """
 
-    def __init__(self, message: str, *, sent: bool) -> None:
+    def __init__(self, message: str, *, sent: bool, timed_out: bool = False) -> None:
         super().__init__(message)
-        self.sent = sent
+        self.sent, self.timed_out = sent, timed_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ async def post(
     except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
         raise CallFailed(f"{host} could not be reached ({type(error).__name__})", sent=False) from None
     except (TimeoutError, httpx2.TimeoutException):
-        raise CallFailed(f"{host} did not answer within {timeout_seconds:g} s", sent=True) from None
+        raise CallFailed(f"{host} did not answer within {timeout_seconds:g} s", sent=True, timed_out=True) from None
     except httpx2.HTTPError as error:
         raise CallFailed(f"the exchange with {host} broke off ({type(error).__name__})", sent=True) from None
 

@@ -91,7 +91,7 @@ class GenericEvents:
         message_id = verify(self._keys, request.headers, request.body, now)
         value = parse_json(request.body)
         if isinstance(value, dict) and isinstance(value.get("type"), str) and value["type"] != "message":
-            return Ignored(message_id)
+            return Ignored(f"{NAME}:default:{message_id}")
         message = validate(GenericMessage, value)
         return Event(
             id=message_id,

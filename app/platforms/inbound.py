@@ -25,7 +25,7 @@ class RawRequest:
 class Ignored:
     """Genuine, and nothing that the assistant acts on (an edit, a reaction): acknowledged, so that it is not sent again."""
 
-    id: str
+    key: str  # as Event.key
 
 
 Received = Event | Ignored

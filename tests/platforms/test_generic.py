@@ -237,7 +237,7 @@ def test_a_retry_under_the_same_webhook_id_is_the_same_event_whatever_its_body_s
 
 
 def test_other_types_of_event_are_ignored_not_refused() -> None:
-    assert EVENTS.receive(request(b'{"type": "reaction.added", "emoji": "x"}')) == Ignored("msg_1")
+    assert EVENTS.receive(request(b'{"type": "reaction.added", "emoji": "x"}')) == Ignored("generic:default:msg_1")
 
 
 def test_nothing_is_parsed_before_the_signature_is_verified() -> None:

@@ -1,0 +1,75 @@
+"""``python -m app.gateway``: webhooks and the answer API over TLS, with the settings of the environment."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+
+from app.auth.api_keys import ApiKeyError, ApiKeys
+from app.gateway.application import create_app
+from app.gateway.certificate import follow
+from app.gateway.readiness import Readiness
+from app.http.lifecycle import Lifecycle
+from app.http.outbound import client_for
+from app.http.serve import ServeError, run, serve, tls_context
+from app.pipeline.answer import AnswerClient
+from app.pipeline.queue import QueuePolicy
+from app.pipeline.redis_client import connect
+from app.pipeline.redis_queue import RedisQueue
+from app.platforms.generic import GenericEvents
+from app.platforms.standard_webhooks import SecretError, parse_secrets
+from app.settings import GatewaySettings, SettingsError, load
+from app.telemetry.logs import configure, get_logger
+
+EXIT_CONFIGURATION = 2
+
+
+async def main(settings: GatewaySettings) -> int:
+    keys = ApiKeys.parse(settings.api_key.get_secret_value())
+    platforms = {}
+    if settings.generic_webhook_secret is not None:
+        events = GenericEvents(parse_secrets(settings.generic_webhook_secret.get_secret_value()))
+        platforms[events.name] = events
+    certificate, private_key = settings.tls_certificate, settings.tls_private_key
+    if (certificate is None) != (private_key is None):
+        raise SettingsError("TLS_CERTIFICATE and TLS_PRIVATE_KEY are required together")
+    tls = tls_context(certificate, private_key) if certificate and private_key else None
+    if tls is None:
+        get_logger().warning("no_tls", hint="set TLS_CERTIFICATE and TLS_PRIVATE_KEY unless a proxy ends TLS")
+
+    lifecycle = Lifecycle()
+    redis = connect(settings)
+    async with client_for(settings.inference_url) as http:
+        app = create_app(
+            keys=keys,
+            platforms=platforms,
+            queue=RedisQueue(redis, QueuePolicy(limit=settings.queue_limit)),
+            answerer=AnswerClient(http, settings.inference_url, settings.inference_api_key, settings.inference_timeout_seconds),
+            readiness=Readiness(redis, http, settings.inference_url),
+            lifecycle=lifecycle,
+        )
+        following = asyncio.create_task(follow(tls, certificate, private_key)) if tls and certificate and private_key else None
+        try:
+            return await serve(
+                app, settings.host, settings.port, lifecycle=lifecycle, tls=tls, drain_seconds=settings.drain_seconds
+            )
+        finally:
+            if following:
+                following.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await following
+            await redis.close()
+
+
+if __name__ == "__main__":
+    configure("gateway")
+    try:
+        settings = load(GatewaySettings, os.environ)
+        configure("gateway", settings.log_level)
+        code = run(main(settings))
+    except (SettingsError, ApiKeyError, SecretError, ServeError) as error:
+        print(f"gateway: {error}", file=sys.stderr)
+        code = EXIT_CONFIGURATION
+    sys.exit(code)

@@ -1,0 +1,140 @@
+"""The routes that do the work. Who may call them is decided before, by :mod:`app.gateway.edge`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from app.gateway.edge import RECEIVED
+from app.gateway.routes import ANSWER_BYTES
+from app.gateway.schemas import AnswerRequest, AnswerResponse, EventResponse, TraceResponse, errors
+from app.http.body import openapi, read_model
+from app.http.errors import ApiError
+from app.pipeline.answer import InferenceFailed, InferenceRefused, InferenceTimedOut, InferenceUnavailable, QuestionTooLong
+from app.pipeline.queue import Delivery, Queue, QueueUnavailable, Trace
+from app.platforms.generic import GenericMessage
+from app.platforms.inbound import Ignored, Received
+
+MAX_KEY_CHARACTERS = 512
+BUSY_SECONDS = 5.0  # what a caller is asked to wait where nothing better is known
+QUEUE_SECONDS = 2.0  # Redis restarts within this
+
+
+class Answerer(Protocol):
+    """As :class:`app.pipeline.answer.AnswerClient`."""
+
+    async def answer(self, question: str, context: str = "") -> str: ...
+
+
+def router(queue: Queue, answerer: Answerer) -> APIRouter:
+    routes = APIRouter()
+
+    @routes.post(
+        "/events",
+        summary="Take an event of the generic platform",
+        description="Signed as [Standard Webhooks](https://www.standardwebhooks.com). 200 means that the event is stored: it "
+        "will be processed, whatever happens. The signed `webhook-id` is its identity: sent again, it is a duplicate.",
+        response_model=EventResponse,
+        responses=errors(400, 401, 413, 415, 503),
+        openapi_extra=openapi(GenericMessage),
+        tags=["events"],
+    )
+    async def take_event(request: Request) -> JSONResponse:
+        received: Received = getattr(request.state, RECEIVED)
+        if isinstance(received, Ignored):
+            return JSONResponse({"status": "ignored", "event": received.key})
+        try:
+            delivery = await queue.deliver(received)
+        except QueueUnavailable as error:
+            raise _queue_unavailable(error) from None
+        if delivery is Delivery.REFUSED:
+            raise ApiError(503, "queue_full", "too many events wait: send this one again later", retry_after=BUSY_SECONDS)
+        return JSONResponse({"status": delivery.value, "event": received.key})
+
+    @routes.get(
+        "/api/v1/events/{key:path}",
+        summary="What became of an event",
+        response_model=TraceResponse,
+        responses=errors(401, 404, 503),
+        tags=["events"],
+    )
+    async def trace_event(key: str) -> JSONResponse:
+        try:
+            trace = await queue.trace(key) if len(key) <= MAX_KEY_CHARACTERS and "\x00" not in key else None
+        except QueueUnavailable as error:
+            raise _queue_unavailable(error) from None
+        if trace is None:
+            raise ApiError(
+                404, "unknown_event", "no such event: it was never taken, or finished more than a day ago", param="key"
+            )
+        return JSONResponse(trace_body(trace))
+
+    @routes.post(
+        "/api/v1/answer",
+        summary="Answer a question",
+        response_model=AnswerResponse,
+        responses=errors(400, 401, 413, 415, 502, 503, 504),
+        openapi_extra=openapi(AnswerRequest),
+        tags=["answers"],
+    )
+    async def answer(request: Request) -> JSONResponse:
+        asked = await read_model(request, AnswerRequest, ANSWER_BYTES)
+        try:
+            text = await _unless_gone(request, answerer.answer(asked.question, asked.context))
+        except QuestionTooLong:
+            message = "question and context together are longer than the model can read: send less"
+            raise ApiError(400, "context_length_exceeded", message, param="question") from None
+        except InferenceUnavailable as error:
+            retry = BUSY_SECONDS if error.retry_after is None else error.retry_after
+            message = "the inference service is busy or away: send the question again"
+            raise ApiError(503, "inference_unavailable", message, retry_after=retry) from None
+        except InferenceTimedOut:
+            message = "the inference service did not answer in time: ask for less, or again later"
+            raise ApiError(504, "inference_timeout", message, retry_after=BUSY_SECONDS) from None
+        except (InferenceFailed, InferenceRefused):
+            message = "the inference service failed on this question; its log has the cause"
+            raise ApiError(502, "inference_failed", message, retry_after=BUSY_SECONDS) from None
+        return JSONResponse({"answer": text})
+
+    return routes
+
+
+def trace_body(trace: Trace) -> dict[str, Any]:
+    timeline = [
+        {"at": _utc(entry.at), "stage": entry.stage, **({"detail": entry.detail} if entry.detail else {})}
+        for entry in trace.timeline
+    ]
+    return {"event": trace.event, "state": trace.state.value, "attempts": trace.attempts, "timeline": timeline}
+
+
+async def _unless_gone(request: Request, work: Coroutine[Any, Any, str]) -> str:
+    """``work``'s result; a caller who hangs up takes the work along, so that the model's slot is free at once."""
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ApiError(400, "client_disconnected", "the connection closed before the answer was ready")
+        return task.result()
+    finally:
+        task.cancel()
+        gone.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _queue_unavailable(error: QueueUnavailable) -> ApiError:
+    return ApiError(503, "queue_unavailable", f"nothing can be stored or read now: {error}", retry_after=QUEUE_SECONDS)
+
+
+def _utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,140 @@
+"""The outermost layer: every request is looked up, authenticated and measured before the application sees it.
+
+In this order: known path (404) and method (405); API key (401); size of the body (413, 415); platform signature over the raw
+bytes (401), and only then parsing (400). Every answer leaves with the security headers, and a line in the log that holds
+identifiers, a status and a duration, nothing of the content.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Mapping
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.auth.api_keys import ApiKeys
+from app.gateway.routes import NO_BODY, Authentication, Route, RouteTable
+from app.http.body import read_bytes
+from app.http.errors import ApiError, render
+from app.http.health import LIVE_PATHS, READY_PATHS
+from app.platforms.inbound import PlatformEvents, RawRequest
+from app.platforms.standard_webhooks import SignatureRefused
+from app.telemetry.logs import get_logger
+
+RECEIVED = "received"  # request.state of a platform's route: app.platforms.inbound.Received
+_PROBES = frozenset((*LIVE_PATHS, *READY_PATHS))
+# Strict-Transport-Security would cover every port of "localhost", also other people's plain-HTTP servers there.
+_LOCAL = re.compile(rb"(localhost|127\.[\d.]+|\[::1\])(:\d+)?", re.IGNORECASE)
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+
+
+class Edge:
+    """ASGI round the application. ``platforms`` by name: those whose secret is configured."""
+
+    def __init__(self, app: ASGIApp, table: RouteTable, keys: ApiKeys, platforms: Mapping[str, PlatformEvents]) -> None:
+        self._app = app
+        self._table = table
+        self._keys = keys
+        self._platforms = dict(platforms)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status, request_id = time.monotonic(), 500, uuid.uuid4().hex
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _add_headers(message, scope, request_id)
+            await send(message)
+
+        route: Route | None = None
+        try:
+            route = self._admit(scope)
+            replayed = await self._authenticate(route, scope, receive)
+        except ApiError as refusal:
+            await render(refusal)(scope, receive, sending)
+        else:
+            await self._app(scope, replayed, sending)
+        finally:
+            path = route.path if route else ""
+            log = get_logger(request=request_id, method=scope["method"][:16], route=path, status=status)
+            write = log.debug if path in _PROBES else log.info
+            write("request", milliseconds=round((time.monotonic() - started) * 1000, 1))
+
+    def _admit(self, scope: Scope) -> Route:
+        method, path = scope["method"], scope["path"]
+        route, allowed = self._table.find(method, path)
+        if not allowed:
+            raise ApiError(404, "not_found", "there is nothing at this path; GET /docs lists what there is")
+        if route is None:
+            methods = ", ".join(sorted(allowed))
+            raise ApiError(
+                405, "method_not_allowed", f"the method is not allowed here; use {methods}", headers={"Allow": methods}
+            )
+        return route
+
+    async def _authenticate(self, route: Route, scope: Scope, receive: Receive) -> Receive:
+        """What the application receives, once it is known who asks."""
+        if route.authentication is Authentication.API_KEY:
+            self._check_key(scope)
+        if route.limit == NO_BODY:
+            _refuse_body(scope)
+        if route.authentication is Authentication.PLATFORM:
+            return await self._check_platform(route, scope, receive)
+        return receive
+
+    def _check_key(self, scope: Scope) -> None:
+        values = [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]
+        if not self._keys.accepts(values):
+            raise ApiError(
+                401,
+                "invalid_api_key",
+                "a valid API key is required: send it in the header Authorization: Bearer <key>",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+
+    async def _check_platform(self, route: Route, scope: Scope, receive: Receive) -> Receive:
+        platform = self._platforms.get(route.platform)
+        if platform is None:
+            raise ApiError(404, "not_found", f"the platform {route.platform!r} is not configured on this assistant")
+        body = await read_bytes(Request(scope, receive), route.limit)
+        try:
+            received = platform.receive(RawRequest(scope["headers"], scope["query_string"], body))
+        except SignatureRefused as refusal:
+            raise ApiError(401, refusal.code, str(refusal)) from None
+        scope.setdefault("state", {})[RECEIVED] = received
+
+        async def nothing_more() -> Message:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        return nothing_more
+
+
+def _refuse_body(scope: Scope) -> None:
+    headers = {name: value for name, value in scope["headers"] if name in (b"content-length", b"transfer-encoding")}
+    if b"transfer-encoding" in headers or headers.get(b"content-length", b"0").strip(b"0"):
+        raise ApiError(413, "body_too_large", "no body is expected here: send the request without one")
+
+
+def _add_headers(message: Message, scope: Scope, request_id: str) -> None:
+    headers = MutableHeaders(scope=message)
+    for name, value in SECURITY_HEADERS.items():
+        headers.setdefault(name, value)
+    headers["X-Request-Id"] = request_id
+    host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+    if scope["scheme"] == "https" and not _LOCAL.fullmatch(host):
+        headers["Strict-Transport-Security"] = "max-age=31536000"

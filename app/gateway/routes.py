@@ -1,0 +1,105 @@
+"""The one table that gives each route its authentication.
+
+:class:`app.gateway.edge.Edge` looks every request up here before the application sees it, and refuses what is not listed;
+:func:`check` compares the table with the application's routes at the start, so a route added without an entry stops the
+process rather than stand open. The OpenAPI document takes its security from here too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
+
+from app.http.health import LIVE_PATHS, READY_PATHS
+
+NO_BODY = 0
+EVENT_BYTES = 1024 * 1024
+ANSWER_BYTES = 1024 * 1024
+
+
+class Authentication(StrEnum):
+    API_KEY = "api_key"  # Authorization: Bearer <key>
+    PLATFORM = "platform"  # the platform's signature over the raw body
+    NONE = "none"  # probes and documentation: nothing of anybody's can be read or changed there
+
+
+class RouteError(RuntimeError):
+    """The application's routes and the table disagree: a defect of ours, found at the start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """``limit`` caps the body, in bytes. ``platform`` names the one whose signature proves the request."""
+
+    method: str
+    path: str  # as FastAPI writes it: {name} is one segment, {name:path} the rest
+    authentication: Authentication
+    limit: int = NO_BODY
+    platform: str = ""
+
+
+ROUTES = (
+    Route(method="POST", path="/events", authentication=Authentication.PLATFORM, platform="generic", limit=EVENT_BYTES),
+    Route(method="POST", path="/api/v1/answer", authentication=Authentication.API_KEY, limit=ANSWER_BYTES),
+    Route(method="GET", path="/api/v1/events/{key:path}", authentication=Authentication.API_KEY),
+    *(Route(method="GET", path=path, authentication=Authentication.NONE) for path in (*LIVE_PATHS, *READY_PATHS)),
+    Route(method="GET", path="/docs", authentication=Authentication.NONE),
+    Route(method="GET", path="/openapi.json", authentication=Authentication.NONE),
+)
+
+
+class RouteTable:
+    def __init__(self, routes: Iterable[Route] = ROUTES) -> None:
+        self.routes = tuple(routes)
+        self._patterns = [(_pattern(route.path), route) for route in self.routes]
+
+    def find(self, method: str, path: str) -> tuple[Route | None, frozenset[str]]:
+        """The entry of a request, and the methods that its path allows (none: there is no such path)."""
+        found, allowed = None, set()
+        for pattern, route in self._patterns:
+            if pattern.fullmatch(path):
+                allowed.add(route.method)
+                if route.method == method:
+                    found = found or route
+        return found, frozenset(allowed)
+
+    def entry(self, method: str, path: str) -> Route:
+        """The entry that is written exactly so. Raises :class:`RouteError`."""
+        for route in self.routes:
+            if (route.method, route.path) == (method, path):
+                return route
+        raise RouteError(f"{method} {path} is not in the table of app/gateway/routes.py: give it an authentication")
+
+    def check(self, app: FastAPI) -> None:
+        """Raises :class:`RouteError` unless ``app`` serves exactly what the table lists."""
+        served = {pair for route in app.routes for pair in _served(route)}
+        for method, path in sorted(served):
+            self.entry(method, path)
+        for route in self.routes:
+            if (route.method, route.path) not in served:
+                raise RouteError(f"{route.method} {route.path} is in the table of app/gateway/routes.py, but nothing serves it")
+
+
+def _served(route: BaseRoute) -> Iterable[tuple[str, str]]:
+    if isinstance(route, APIRoute):
+        return [(method, route.path) for method in route.methods or ()]
+    # An included router is an entry of its own in newer FastAPI. A prefix it may have is not seen here; the edge, which sees
+    # the path as it is served, refuses it then.
+    nested = getattr(getattr(route, "original_router", route), "routes", None)
+    if nested:
+        return [pair for inner in nested for pair in _served(inner)]
+    raise RouteError(f"{route!r} is not an API route: the table cannot say who may use it")
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    parts = re.split(r"(\{\w+(?::path)?\})", path)
+    return re.compile(
+        "".join((".+" if part.endswith(":path}") else "[^/]+") if part.startswith("{") else re.escape(part) for part in parts),
+        re.DOTALL,
+    )
