@@ -209,6 +209,7 @@ class MemoryQueue:
             token=record.token,
             attempt=record.attempts,
             deadline=_time(record.deadline),
+            age_seconds=now - record.accepted_at,
             steps=MappingProxyType(dict(record.steps)),
         )
 

@@ -90,6 +90,7 @@ class Lease:
     token: int
     attempt: int  # 1 for the first
     deadline: datetime  # aware, UTC, by the store's clock
+    age_seconds: float  # since the event was accepted (or replayed), when the lease was given
     steps: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # outcomes recorded by earlier attempts
 
 

@@ -170,13 +170,14 @@ def load_scripts() -> dict[str, Script]:
 
 
 def _lease(found: list[str]) -> Lease:
-    payload, token, attempt, deadline, *steps = found
+    payload, token, attempt, deadline, age, *steps = found
     pairs = dict(zip(steps[::2], steps[1::2], strict=True))
     return Lease(
         event=Event.from_json(payload),
         token=int(token),
         attempt=int(attempt),
         deadline=_time(deadline),
+        age_seconds=int(age) / 1000,
         steps=MappingProxyType(pairs),
     )
 

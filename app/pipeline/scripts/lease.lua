@@ -1,5 +1,5 @@
--- ARGV: worker, lease milliseconds, most attempts. Answers {payload, token, attempt, deadline, step, value, …}, or the
--- milliseconds until something is due (-1: nothing waits).
+-- ARGV: worker, lease milliseconds, most attempts. Answers {payload, token, attempt, deadline, age, step, value, …}, or
+-- the milliseconds until something is due (-1: nothing waits).
 local worker, lease_ms, max_attempts = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 
 for _, event in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', number(NOW), 'LIMIT', 0, 100)) do
@@ -37,6 +37,7 @@ redis.call('ZADD', LEASES, number(NOW + lease_ms), event)
 note(event, 'leased', 'attempt ' .. number(attempt) .. ' by ' .. worker)
 
 local answer = {redis.call('HGET', record(event), 'payload'), token, attempt, number(NOW + lease_ms)}
+answer[#answer + 1] = NOW - tonumber(redis.call('ZSCORE', BACKLOG, event))
 local fields = redis.call('HGETALL', record(event))
 for i = 1, #fields, 2 do
   if string.sub(fields[i], 1, 5) == 'step:' then

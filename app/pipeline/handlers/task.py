@@ -1,0 +1,22 @@
+"""Carry a task out, or ask back for what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from app.pipeline.event import Event
+from app.pipeline.responses import Response
+from app.platforms.platform import Platform
+from app.tasks.executor import execute, prepare
+from app.tasks.template import Match
+
+# Runs an act that has an effect, giving it its idempotency key.
+Effect = Callable[[Callable[[str], Awaitable[Response]]], Awaitable[Response]]
+
+
+async def handle_task(match: Match, event: Event, platform: Platform, effect: Effect) -> Response:
+    """Raises what the platform raises."""
+    prepared = prepare(match, event)
+    if isinstance(prepared, Response):
+        return prepared
+    return await effect(lambda key: execute(match, event, prepared, platform, key))
