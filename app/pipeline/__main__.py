@@ -1,4 +1,4 @@
-"""``python -m app.pipeline``: one worker process, set up by :class:`app.settings.WorkerSettings`. Its port is for health alone."""
+"""``python -m app.pipeline``: one worker process, set up by :class:`app.settings.WorkerSettings`. Its port is for health."""
 
 from __future__ import annotations
 
