@@ -1,0 +1,138 @@
+"""The local stack's life: an up that changes nothing, wounds that heal one by one, mistakes that are told in words."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+import httpx2
+import psutil
+import pytest
+from deployment import Deployment, make_deployment
+from generic.emulator import Emulator
+
+from infra.local.layout import PROCESS_MARKER
+from tools.stack.assistant import Assistant
+
+UNCHANGED_UP_SECONDS = 10
+
+
+def test_changes_nothing_the_second_time(deployed: Deployment) -> None:
+    before = {process.pid for process in deployed.processes()}
+    run = deployed.up()
+    assert run.code == 0, run.screen
+    assert run.changed == {}
+    assert run.seconds < UNCHANGED_UP_SECONDS
+    assert {process.pid for process in deployed.processes()} == before
+
+
+def test_sees_no_drift_in_a_healthy_stack(deployed: Deployment) -> None:
+    run = deployed.refresh()
+    assert run.code == 0, run.screen
+    assert "unchanged" in run.screen
+    assert deployed.up().changed == {}
+
+
+@pytest.mark.parametrize("name", ["redis", "inference", "gateway", "worker"])
+def test_mends_a_killed_process_and_leaves_the_others_alone(deployed: Deployment, assistant: Assistant, name: str) -> None:
+    before = _pids(deployed)
+    psutil.Process(before[name]).kill()
+    assert deployed.refresh().code == 0
+    run = deployed.up()
+    assert run.code == 0, run.screen
+    assert run.changed.keys() <= {name}  # the supervisor may have been faster, and then nothing is left to mend
+    after = _pids(deployed)
+    assert after[name] != before[name]
+    assert {other: pid for other, pid in after.items() if other != name} == {
+        other: pid for other, pid in before.items() if other != name
+    }
+    assert "Paris" in assistant.ask("What is the capital of France?")
+
+
+def test_sees_and_mends_a_stopped_process(deployed: Deployment, assistant: Assistant) -> None:
+    pids = _pids(deployed)
+    psutil.Process(pids["gateway"]).send_signal(signal.SIGSTOP)
+    assert deployed.refresh().code == 0
+    run = deployed.up()
+    assert run.code == 0, run.screen
+    assert run.changed == {"gateway": "update"}
+    assert "Paris" in assistant.ask("What is the capital of France?")
+
+
+def test_mends_a_killed_supervisor(deployed: Deployment, assistant: Assistant) -> None:
+    psutil.Process(_pids(deployed)["supervisord"]).kill()
+    assert deployed.refresh().code == 0
+    run = deployed.up()
+    assert run.code == 0, run.screen
+    assert run.changed == {"supervisor": "update"}
+    assert deployed.up().changed == {}
+    assert len(deployed.processes()) == 5
+    assert "Paris" in assistant.ask("What is the capital of France?")
+
+
+def test_loses_and_doubles_nothing_when_the_worker_is_killed_under_load(
+    deployed: Deployment, send: Callable[..., httpx2.Response], platform: Emulator
+) -> None:
+    count = 100
+    for number in range(count):
+        text = f"创建一个会议{number}的日程在2026-12-01"
+        assert send(text, event_id=f"load-{time.monotonic_ns()}", conversation=f"conversation-{number % 10}").status_code == 200
+        if number % 25 == 10:
+            psutil.Process(_pids(deployed)["worker"]).kill()
+    assert platform.wait_for(lambda it: len(it.messages) >= count, 60)
+    assert sorted(entry["summary"] for entry in platform.calendar) == sorted(f"会议{number}" for number in range(count))
+    assert len(platform.messages) == count
+    for conversation in range(10):
+        replies = [
+            message["text"] for message in platform.messages if message["conversation"] == f"conversation-{conversation}"
+        ]
+        expected = [f"会议{number}" for number in range(conversation, count, 10)]
+        assert [next(word for word in expected if f"{word}（" in reply or f"{word} " in reply) for reply in replies] == expected
+
+
+@pytest.fixture
+def undeployed(engine_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A stack that has never been up."""
+    deployment = make_deployment(tmp_path_factory.mktemp("fresh"), "fresh")
+    yield deployment
+    deployment.destroy()
+    deployment.remove()
+
+
+def test_tells_all_wrong_settings_at_once_without_a_traceback(undeployed: Deployment) -> None:
+    undeployed.configure(ports={"gatway": 8443, "redis": 99999}, logLevel="loud")
+    run = undeployed.pulumi("preview")
+    assert run.code != 0
+    assert "Traceback" not in run.screen
+    for words in ("gatway", "ports.gateway", "99999", "loud", "info"):
+        assert words in run.screen
+
+
+def test_tells_who_has_a_taken_port_before_anything_starts(undeployed: Deployment) -> None:
+    with socket.create_server(("127.0.0.1", undeployed.ports["gateway"])):
+        run = undeployed.up()
+    assert run.code != 0
+    assert str(undeployed.ports["gateway"]) in run.screen
+    assert str(psutil.Process().pid) in run.screen
+    assert "Traceback" not in run.screen
+    assert undeployed.processes() == []
+
+
+def test_leaves_nothing_behind(undeployed: Deployment) -> None:
+    run = undeployed.up()
+    assert run.code == 0, run.screen
+    assert len(undeployed.processes()) == 5
+    run = undeployed.destroy()
+    assert run.code == 0, run.screen
+    assert undeployed.processes() == []
+    assert not undeployed.state.exists()
+    for name, port in undeployed.ports.items():
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0, name
+
+
+def _pids(deployed: Deployment) -> dict[str, int]:
+    """Process name -> pid, of those that answer to the supervisor, and the supervisor's own."""
+    return {process.environ().get(PROCESS_MARKER, "supervisord"): process.pid for process in deployed.processes()}
