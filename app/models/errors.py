@@ -1,4 +1,4 @@
-"""What can go wrong with a model, for the person who asked for it: the message says what came, what is allowed and what to do."""
+"""What can go wrong with a model. The message is for the person who asked: what came, what is allowed, what to do."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from app.models.errors import ManifestError, ModelIntegrityError
 
 FILE_NAME = "manifest.json"
-SCHEMA = 1  # grows when a reader of the older form could misunderstand the newer one
+SCHEMA: Literal[1] = 1  # grows when a reader of the older form could misunderstand the newer one
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Positive = Annotated[int, Field(gt=0)]
@@ -73,12 +73,14 @@ class TokenizerRecord(Part):
 
 
 class Thresholds(Part):
-    max_kl: float
-    min_top1: float
+    """``max_kl`` in nats, ``min_top1`` as a share. Neither NaN nor a negative value is a threshold."""
+
+    max_kl: Annotated[float, Field(ge=0)]
+    min_top1: Annotated[float, Field(ge=0, le=1)]
 
 
 class Gate(Part):
-    """The model against its own FP32 form on the bundled text: ``kl`` in nats and ``top1`` as a share, means over ``tokens``."""
+    """The model against its own FP32 form on the bundled text; ``kl`` (nats) and ``top1`` (share) are means over ``tokens``."""
 
     kl: float
     top1: float

@@ -1,0 +1,126 @@
+"""``python -m app.models``: have a model in the store, and print where.
+
+Progress goes to standard error, ``[ 40%] quantise to INT8``; the result is one line of JSON on standard output. Exit status: 0
+done, 1 failed, 2 wrong usage, 3 the quantised model missed the gate, 130 or 143 interrupted. In no case but the first is
+anything published.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from pydantic import ValidationError
+
+from app.models import default
+from app.models.errors import GateError, ModelError
+from app.models.manifest import Manifest, Thresholds
+from app.models.recipe import Recipe, admit
+from app.models.sources import SCHEMES, parse
+from app.models.store import Store, default_root
+
+FAILED, MISSED_GATE = 1, 3
+SECONDS_BETWEEN_LINES = 2.0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _options(arguments)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        thresholds = Thresholds(max_kl=options.max_kl, min_top1=options.min_top1)
+    except ValidationError:
+        print(
+            f"--max-kl {options.max_kl} --min-top1 {options.min_top1}: KL is >= 0, top-1 a share from 0 to 1", file=sys.stderr
+        )
+        return 2
+    try:
+        recipe = Recipe(source=parse(options.source, options.sha256), precision=options.precision, thresholds=thresholds)
+        path, manifest, made = _have(recipe, Store(options.store.expanduser().absolute()), verify=options.verify)
+    except GateError as error:
+        print(f"{error}\nNothing was published.", file=sys.stderr)
+        return MISSED_GATE
+    except ModelError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("interrupted; nothing was published", file=sys.stderr)
+        return 128 + signal.SIGINT
+    print(json.dumps(_summary(path, manifest, made=made), ensure_ascii=False))
+    return 0
+
+
+def _have(recipe: Recipe, store: Store, *, verify: bool) -> tuple[Path, Manifest, bool]:
+    if found := store.find(recipe.key, sizes_only=not verify):
+        admit(found[1].gate, recipe.thresholds)
+        return *found, False
+    from app.models.convert import convert  # NumPy, ONNX and its runtime: a second that an answer from the store saves
+
+    return *convert(recipe, store, Progress()), True
+
+
+class Progress:
+    """A line where a stage begins, and one every two seconds within it."""
+
+    def __init__(self) -> None:
+        self._what, self._at = "", 0.0
+
+    def __call__(self, share: float, what: str) -> None:
+        now = time.monotonic()
+        if what != self._what or now - self._at >= SECONDS_BETWEEN_LINES:
+            print(f"[{share:4.0%}] {what}", file=sys.stderr, flush=True)
+            self._what, self._at = what, now
+
+
+def _summary(path: Path, manifest: Manifest, *, made: bool) -> dict[str, object]:
+    return {
+        "path": str(path),
+        "name": manifest.name,
+        "digest": manifest.digest,
+        "precision": manifest.precision,
+        "kl": manifest.gate.kl,
+        "top1": manifest.gate.top1,
+        "perplexity": manifest.gate.perplexity,
+        "perplexity_fp32": manifest.gate.perplexity_fp32,
+        "tokens": manifest.gate.tokens,
+        "source": manifest.source.uri,
+        "source_sha256": manifest.source.sha256,
+        "licence": manifest.source.licence,
+        "context_length": manifest.architecture.context_length,
+        "parameters": manifest.sizes.parameters,
+        "bytes": manifest.sizes.bytes,
+        "made": made,
+    }
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m app.models", description="Fetch, convert, quantise and admit a model.")
+    schemes = ", ".join(f"{scheme}:" for scheme in SCHEMES)
+    parser.add_argument(
+        "--source", default=default.SOURCE, help=f"where the GGUF file comes from ({schemes}); default: {default.NAME}"
+    )
+    parser.add_argument("--sha256", help="of the GGUF file; required unless the source is the default")
+    parser.add_argument("--precision", choices=("int8", "fp32"), default="int8")
+    parser.add_argument("--max-kl", type=float, default=default.MAX_KL, help="nats, mean (default %(default)s)")
+    parser.add_argument("--min-top1", type=float, default=default.MIN_TOP1, help="share of positions (default %(default)s)")
+    parser.add_argument("--store", type=Path, default=default_root(os.environ), help="default: %(default)s")
+    parser.add_argument(
+        "--verify", action="store_true", help="compare the full digests of a model that is in the store already"
+    )
+    return parser.parse_args(arguments)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    """SIGTERM unwinds the stack, so that the scratch directory is removed; after SIGKILL the next conversion removes it."""
+    print("terminated; nothing was published", file=sys.stderr)
+    raise SystemExit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

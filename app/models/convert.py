@@ -1,0 +1,147 @@
+"""From a source to a published model directory: fetch, export FP32, quantise, evaluate, publish.
+
+Everything happens in a scratch directory of the store and one tensor at a time; only the evaluation holds whole models in
+memory. Published is a complete, admitted directory, by one rename, or nothing.
+"""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import gguf as gguf_package
+import numpy as np
+import onnx
+import onnxruntime
+import tokenizers
+
+from app.models import evaluate, manifest, onnx_file, tokenizer
+from app.models.errors import StoreError
+from app.models.fetch import fetch
+from app.models.gguf import GgufFile
+from app.models.graph import Graph, build
+from app.models.manifest import Architecture, FileRecord, Gate, Manifest, Precision, Sizes, SourceRecord, TokenizerRecord
+from app.models.recipe import CONVERTER, Recipe, admit
+from app.models.store import Store
+from app.models.weights import Weights, read_architecture
+
+TOKENIZER = "tokenizer.json"
+# Where each stage begins, as a share of the whole; measured with the default model.
+STAGES = {"fetch": 0.0, "export": 0.2, "quantise": 0.3, "evaluate": 0.4, "publish": 0.98}
+DOCUMENT_TOKENS = 512
+
+Report = Callable[[float, str], None]
+
+
+def convert(recipe: Recipe, store: Store, report: Report) -> tuple[Path, Manifest]:
+    """The model directory for ``recipe`` and its manifest; made anew unless another process has just made it.
+
+    ``report(share, what)`` is called as the work goes on, ``share`` from 0 to 1. Raises :class:`app.models.errors.ModelError`.
+    """
+    with store.converting(recipe.key, waiting=lambda: report(0.0, "wait for another conversion of this model")) as work:
+        if found := store.find(recipe.key):  # made while this process waited
+            admit(found[1].gate, recipe.thresholds)
+            return found
+        result = work / "model"
+        result.mkdir()
+        record = _convert(recipe, work, result, report)
+        report(STAGES["publish"], "publish")
+        (result / manifest.FILE_NAME).write_text(manifest.dump(record), encoding="utf-8")
+        path = store.publish(recipe.key, result, record.digest)
+        report(1.0, f"done: {path}")
+        return path, record
+
+
+def _convert(recipe: Recipe, work: Path, result: Path, report: Report) -> Manifest:
+    source = recipe.source
+    path = fetch(source, work, lambda share: report(_share("fetch", share), f"fetch {source.uri.partition('?')[0]}"))
+    with GgufFile(path) as file:
+        architecture = read_architecture(file)
+        vocabulary, tokenizer_record = tokenizer.rebuild(file)
+        weights = Weights(file, architecture)
+        graphs = {precision: build(weights, precision) for precision in _precisions(recipe.precision)}
+        _check_space(work, graphs)
+        vocabulary.save(str(result / TOKENIZER))
+        reference = result if recipe.precision == "fp32" else work / "reference"
+        reference.mkdir(exist_ok=True)
+        files = onnx_file.write(graphs["fp32"], reference, lambda share: report(_share("export", share), "export FP32 to ONNX"))
+        if recipe.precision == "int8":
+            files = onnx_file.write(graphs["int8"], result, lambda share: report(_share("quantise", share), "quantise to INT8"))
+        licence = str(file.metadata.get("general.license", "unknown"))
+    if source.scheme != "file":
+        path.unlink()
+    texts = evaluate.documents(vocabulary, min(DOCUMENT_TOKENS, architecture.context_length))
+    tally = evaluate.evaluate(
+        reference, result, architecture, texts, lambda share: report(_share("evaluate", share), "evaluate against FP32")
+    )
+    gate = tally.gate(recipe.thresholds)
+    admit(gate, recipe.thresholds)
+    if reference != result:
+        shutil.rmtree(reference)
+    files[TOKENIZER] = FileRecord(sha256=manifest.sha256_of(result / TOKENIZER), size=(result / TOKENIZER).stat().st_size)
+    return _manifest(recipe, architecture, files, tokenizer_record, gate, licence, _parameters(graphs["fp32"]))
+
+
+def _manifest(
+    recipe: Recipe,
+    architecture: Architecture,
+    files: dict[str, FileRecord],
+    tokenizer_record: TokenizerRecord,
+    gate: Gate,
+    licence: str,
+    parameters: int,
+) -> Manifest:
+    source = recipe.source
+    return Manifest(
+        name=source.name,
+        digest=manifest.content_digest(source.sha256, architecture, recipe.precision, files, tokenizer_record),
+        source=SourceRecord(uri=source.uri, sha256=source.sha256, licence=licence),
+        architecture=architecture,
+        precision=recipe.precision,
+        files=files,
+        tokenizer=tokenizer_record,
+        gate=gate,
+        versions={
+            "converter": str(CONVERTER),
+            "python": platform.python_version(),
+            "onnx": onnx.__version__,
+            "onnxruntime": onnxruntime.__version__,
+            "gguf": _version(gguf_package.__name__),
+            "numpy": np.__version__,
+            "tokenizers": tokenizers.__version__,
+        },
+        sizes=Sizes(parameters=parameters, bytes=sum(record.size for record in files.values())),
+    )
+
+
+def _precisions(wanted: Precision) -> tuple[Precision, ...]:
+    return ("fp32",) if wanted == "fp32" else ("fp32", "int8")  # FP32 is what INT8 is measured against
+
+
+def _share(stage: str, done: float) -> float:
+    starts = [*STAGES.values(), 1.0]
+    index = list(STAGES).index(stage)
+    return starts[index] + done * (starts[index + 1] - starts[index])
+
+
+def _parameters(graph: Graph) -> int:
+    tables = {"cos", "sin"}
+    stored = {item.storage: item.shape for item in graph.initializers if item.name not in tables}
+    return sum(int(np.prod(shape)) for shape in stored.values())
+
+
+def _check_space(work: Path, graphs: dict[Precision, Graph]) -> None:
+    needed, free = sum(onnx_file.size(graph) for graph in graphs.values()), shutil.disk_usage(work).free
+    if free < needed:
+        raise StoreError(
+            f"the model store {work.parents[1]} has {free / 1e9:.1f} GB free; the conversion needs {needed / 1e9:.1f} GB. "
+            "Free some space, or choose another place with --store or XDG_CACHE_HOME"
+        )
+
+
+def _version(package: str) -> str:
+    from importlib.metadata import version
+
+    return version(package)

@@ -1,0 +1,132 @@
+"""The gate: how far a quantised model strays from its own FP32 form, on a text that comes with the program.
+
+Both models read the same documents; at every position their distributions over the next token are compared. Means over all
+positions: KL divergence D(FP32 || model) in nats, the share of positions with the same most likely token, and the perplexity of
+both. One question with a right answer tells nothing of that: a damaged model still knows the capital of France.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from app.models.manifest import Architecture, Gate, Thresholds
+from app.models.onnx_file import MODEL
+
+DOCUMENT_MARK = "\n%%%\n"  # separates documents in evaluation.txt
+CHUNK = 128  # tokens a step: bounds the logits in memory to 128 * vocab * 4 bytes for each model
+
+Float = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """Sums over ``tokens`` positions."""
+
+    kl: float = 0.0
+    same: int = 0
+    loss_fp32: float = 0.0
+    loss: float = 0.0
+    tokens: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            kl=self.kl + other.kl,
+            same=self.same + other.same,
+            loss_fp32=self.loss_fp32 + other.loss_fp32,
+            loss=self.loss + other.loss,
+            tokens=self.tokens + other.tokens,
+        )
+
+    def gate(self, thresholds: Thresholds) -> Gate:
+        return Gate(
+            kl=round(max(0.0, self.kl / self.tokens), 6),
+            top1=round(self.same / self.tokens, 6),
+            perplexity_fp32=round(float(np.exp(self.loss_fp32 / self.tokens)), 4),
+            perplexity=round(float(np.exp(self.loss / self.tokens)), 4),
+            tokens=self.tokens,
+            thresholds=thresholds,
+        )
+
+
+def documents(tokenizer: Tokenizer, limit: int) -> list[list[int]]:
+    """The bundled text as token ids, one list a document, none longer than ``limit``."""
+    text = resources.files("app.models").joinpath("evaluation.txt").read_text(encoding="utf-8")
+    return [
+        tokenizer.encode(document.strip("\n"), add_special_tokens=False).ids[:limit] for document in text.split(DOCUMENT_MARK)
+    ]
+
+
+def evaluate(
+    reference: Path, candidate: Path, architecture: Architecture, texts: list[list[int]], report: Callable[[float], None]
+) -> Tally:
+    """Compare two model directories of one architecture. ``report`` gets the share done, 0 to 1."""
+    total, tally = sum(map(len, texts)), Tally()
+    models = [Model(directory, architecture, max(map(len, texts))) for directory in (reference, candidate)]
+    for ids in texts:
+        targets = np.asarray(ids[1:])
+        for start, expected, came in zip(range(0, len(ids), CHUNK), *(model.read(ids) for model in models), strict=True):
+            following = targets[start : start + CHUNK]  # the last position of a document has no next token
+            tally += compare(expected[: len(following)], came[: len(following)], following)
+            report(tally.tokens / total)
+    return tally
+
+
+def compare(expected: Float, came: Float, targets: NDArray[np.int64]) -> Tally:
+    """Logits ``[n, vocab]`` of both models and the tokens that really follow, ``[n]``."""
+    if not len(targets):
+        return Tally()
+    log_p, log_q = log_softmax(expected), log_softmax(came)
+    rows = np.arange(len(targets))
+    return Tally(
+        kl=float((np.exp(log_p) * (log_p - log_q)).sum(axis=1, dtype=np.float64).sum()),
+        same=int((expected.argmax(axis=1) == came.argmax(axis=1)).sum()),
+        loss_fp32=-float(log_p[rows, targets].sum(dtype=np.float64)),
+        loss=-float(log_q[rows, targets].sum(dtype=np.float64)),
+        tokens=len(targets),
+    )
+
+
+def log_softmax(logits: Float) -> Float:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    result: Float = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return result
+
+
+class Model:
+    """A session with a KV cache for one sequence."""
+
+    def __init__(self, directory: Path, architecture: Architecture, capacity: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        # A conversion shares the machine with builds and downloads: threads that spin would be in each other's way.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = onnxruntime.InferenceSession(str(directory / MODEL), options, providers=["CPUExecutionProvider"])
+        self._layers = architecture.layers
+        shape = (1, architecture.kv_heads, capacity, architecture.head_size)
+        self._cache = [onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(shape, np.float32)) for _ in range(2 * self._layers)]
+
+    def read(self, ids: list[int]) -> Iterator[Float]:
+        """Logits ``[up to CHUNK, vocab]`` of each position of one text, from an empty cache, chunk by chunk."""
+        for start in range(0, len(ids), CHUNK):
+            chunk = np.asarray([ids[start : start + CHUNK]], np.int64)
+            end = start + chunk.shape[1]
+            binding = self._session.io_binding()
+            binding.bind_cpu_input("input_ids", chunk)
+            binding.bind_cpu_input("positions", np.arange(chunk.shape[1], dtype=np.int64))
+            binding.bind_cpu_input("seqlens_k", np.asarray([end - 1], np.int32))
+            binding.bind_cpu_input("total_sequence_length", np.asarray(end, np.int32))
+            binding.bind_output("logits")  # first, since get_outputs() has the order of binding
+            for index, value in enumerate(self._cache):
+                name = f"{'value' if index % 2 else 'key'}_{index // 2}"
+                binding.bind_ortvalue_input(f"past_{name}", value)
+                binding.bind_ortvalue_output(f"present_{name}", value)
+            self._session.run_with_iobinding(binding)
+            yield binding.get_outputs()[0].numpy()[0]
