@@ -28,8 +28,8 @@ class Go:
 
 
 def parse_version(text: str) -> tuple[int, ...] | None:
-    """`go version go1.26.8 linux/amd64` -> (1, 26, 8); None for a development build or anything else."""
-    match = re.search(r"\bgo(\d+)\.(\d+)(?:\.(\d+))?\b(?!rc|beta)", text)
+    """`go version go1.26.8 linux/amd64` -> (1, 26, 8); None where it names no version."""
+    match = re.search(r"\bgo(\d+)\.(\d+)(?:\.(\d+))?\b", text)
     return tuple(int(part or 0) for part in match.groups()) if match else None
 
 

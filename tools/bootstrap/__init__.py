@@ -1,0 +1,1 @@
+"""Sets a checkout up before any virtual environment exists. Standard library only."""
