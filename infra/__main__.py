@@ -7,6 +7,7 @@ import os
 
 import pulumi
 
+from infra.local.provider import LocalError
 from infra.settings_reader import SettingsMistakes, settings_from
 from infra.targets import local
 
@@ -21,7 +22,11 @@ def main() -> None:
     except SettingsMistakes as mistakes:
         raise pulumi.RunError(str(mistakes)) from None
     targets = {"local": local.deploy}
-    targets[settings.target](settings).export()
+    try:
+        outputs = targets[settings.target](settings)
+    except LocalError as error:
+        raise pulumi.RunError(str(error)) from None
+    outputs.export()
 
 
 main()

@@ -18,13 +18,18 @@ LONGEST_ANSWER = 4096  # bytes of an answer that are looked at
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """How to ask. ``file``: the authority's PEM for ``https``, the password for ``redis``. ``ready_within``: after a start."""
+    """How to ask. ``file``: the authority's PEM for ``https``, the password for ``redis``.
+
+    ``ready_within``: after a start. ``recovers_within``: how long a process that was ready may fail before it counts as
+    broken, because it or what it depends on may just be starting again.
+    """
 
     kind: Literal["http", "https", "redis"]
     port: int
     path: str = "/readyz"
     file: str | None = None
     ready_within: float = 60.0
+    recovers_within: float = 10.0
     answer_within: float = 2.0
 
     def as_input(self) -> dict[str, Any]:

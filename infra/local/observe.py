@@ -21,7 +21,7 @@ def observe(description: Description) -> tuple[Observed, Health]:
         return _orphan(description)
     if program is None:
         return Observed(program=None), Health(False, "supervisord does not know it")
-    digest = (digest_of(program.pid) if program.pid else None) or _described_digest(description)
+    digest = (digest_of(program.pid, description.name) if program.pid else None) or _described_digest(description)
     # STARTING lasts for a second (startsecs); a process that answers within it is up.
     health = _asked(description) if program.state in {"RUNNING", "STARTING"} else Health(False, program.detail)
     state = "RUNNING" if program.state == "STARTING" and health.ready else program.state

@@ -17,7 +17,7 @@ from infra.local.health import Check, Health
 from infra.local.logs import last_lines
 from infra.local.observe import observe
 from infra.local.private_files import make_private_directory, remove_empty, write_private
-from infra.local.process_state import PATIENCE_SECONDS, Action, Progress, Status, decide, may_recover, status
+from infra.local.process_state import Action, Progress, Status, decide, may_recover, status
 from infra.local.processes import end, owned_by, stranger_on
 from infra.local.provider import (
     LocalError,
@@ -64,10 +64,10 @@ class ProcessProvider(LocalProvider):
         remove(Description.from_properties(props))
 
 
-def settled_status(description: Description, patience: float = PATIENCE_SECONDS) -> Status:
-    """The status, once it is good or ``patience`` seconds have passed: what supervisord mends by itself is no drift, and a
+def settled_status(description: Description) -> Status:
+    """The status, once it is good or the time to recover has passed: what supervisord mends by itself is no drift, and a
     process whose neighbour just restarted is not broken."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + description.check.recovers_within
     while True:
         observed, _ = observe(description)
         found = status(observed, description.digest)
@@ -98,7 +98,12 @@ def converge(description: Description) -> None:
         last_program = observed.program or ""
         waited = time.monotonic() - since
         progress = Progress(
-            placed=placed, started=started, crashes=crashes, waited=waited, ready_within=description.check.ready_within
+            placed=placed,
+            started=started,
+            crashes=crashes,
+            waited=waited,
+            ready_within=description.check.ready_within,
+            recovers_within=description.check.recovers_within,
         )
         match decide(observed, description.digest, progress):
             case Action.DONE:

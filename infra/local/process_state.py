@@ -7,8 +7,6 @@ from enum import Enum
 
 # A process that crashes this often while it is awaited will not come up by itself.
 MOST_CRASHES = 3
-# A process that ran before and does not answer is given this long (seconds): what it depends on may be starting again.
-PATIENCE_SECONDS = 10.0
 
 
 class Action(Enum):
@@ -55,6 +53,7 @@ class Progress:
     crashes: int = 0
     waited: float = 0.0  # since the last step that was not a wait
     ready_within: float = 60.0
+    recovers_within: float = 10.0
 
 
 def decide(observed: Observed, wanted: str, progress: Progress) -> Action:
@@ -75,7 +74,7 @@ def decide(observed: Observed, wanted: str, progress: Progress) -> Action:
     if progress.crashes >= MOST_CRASHES:
         return Action.FAIL
     ours = progress.placed or progress.started
-    if progress.waited < (progress.ready_within if ours else PATIENCE_SECONDS):
+    if progress.waited < (progress.ready_within if ours else progress.recovers_within):
         return Action.WAIT
     return Action.FAIL if ours else Action.PLACE
 
@@ -85,13 +84,14 @@ def status(observed: Observed, wanted: str) -> Status:
     if observed.program in {"RUNNING", "STARTING", "ORPHAN"}:
         if observed.digest != wanted or not observed.intact:
             return Status.CHANGED
-        return Status.RUNNING if observed.ready else Status.UNHEALTHY
+        # An orphan's output goes to a broken pipe, which may well make it fail. Its supervisor is what needs mending.
+        return Status.RUNNING if observed.ready or observed.program == "ORPHAN" else Status.UNHEALTHY
     return Status.DEAD
 
 
 def may_recover(observed: Observed) -> bool:
     """Whether a process that is not ready may become so without anybody's help."""
-    return observed.program in {"RUNNING", "STARTING", "BACKOFF", "EXITED", "ORPHAN"}
+    return observed.program in {"RUNNING", "STARTING", "BACKOFF", "EXITED"}
 
 
 def _once(progress: Progress) -> Action:

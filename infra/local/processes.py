@@ -45,12 +45,14 @@ def owned_by(state_directory: Path, name: str | None = None) -> list[Owned]:
     return found
 
 
-def digest_of(pid: int) -> str | None:
-    """The digest that the process ``pid`` was started from; None where there is no such process."""
+def digest_of(pid: int, name: str) -> str | None:
+    """The digest that the process ``pid`` was started from; None where it is not, or not yet, the stack's process ``name``."""
     try:
-        return _environment(psutil.Process(pid)).get(DIGEST_MARKER)
+        environment = _environment(psutil.Process(pid))
     except psutil.Error:
         return None
+    # For some milliseconds supervisord's child still has supervisord's own environment.
+    return environment.get(DIGEST_MARKER) if environment.get(PROCESS_MARKER) == name else None
 
 
 def end(processes: list[Owned], grace: float) -> None:

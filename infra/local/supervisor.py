@@ -86,7 +86,7 @@ def status(layout: Layout) -> str:
     except SupervisorUnreachable:
         return "dead"
     wanted = _configuration(layout)
-    intact = digest_of(pid) == _digest(wanted) and read_text(layout.supervisor_configuration) == wanted
+    intact = digest_of(pid, SUPERVISOR) == _digest(wanted) and read_text(layout.supervisor_configuration) == wanted
     return "running" if intact else "changed"
 
 
@@ -148,7 +148,14 @@ def _start(layout: Layout, digest: str) -> None:
     command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(layout.supervisor_configuration)]
     # It goes into the background by itself, with a session and descriptors of its own, once it listens.
     done = subprocess.run(
-        command, env=environment, cwd=layout.root, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        command,
+        env=environment,
+        cwd=layout.root,
+        umask=0o077,  # its own log as well
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     client = SupervisorClient(layout.socket)
     deadline = time.monotonic() + START_SECONDS

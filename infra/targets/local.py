@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pulumi
-from tools.redis import find_redis_server
 
 from infra.local.certificate import CERTIFICATE, KEY, Certificate
 from infra.local.code_digest import code_digest
@@ -16,11 +15,13 @@ from infra.local.layout import Layout
 from infra.local.model import Model
 from infra.local.ports import Ports
 from infra.local.process import Process
+from infra.local.provider import LocalError
 from infra.local.redis_configuration import ACCESS_FILE, CONFIGURATION_FILE, access_text, configuration_text
 from infra.local.secrets import Secrets
 from infra.local.supervisor import Supervisor
 from infra.outputs import Outputs
 from infra.settings import Settings
+from tools.redis import MissingRedisError, find_redis_server
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
@@ -33,9 +34,10 @@ STOP_SECONDS = 25
 class LocalAssistant(pulumi.ComponentResource):
     """Redis, inference, gateway and worker under one supervisor, all on 127.0.0.1."""
 
-    def __init__(self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, settings: Settings, redis_server: Path, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("assistant:local:Assistant", name, {}, opts)
         self.settings = settings
+        self.redis_server = redis_server
         self.layout = Layout(CHECKOUT / settings.state_directory)
         root, ports = self.layout.root, settings.ports
         child = pulumi.ResourceOptions(parent=self)
@@ -83,7 +85,7 @@ class LocalAssistant(pulumi.ComponentResource):
         return Process(
             "redis",
             state_directory=self.layout.root,
-            command=[find_redis_server(), str(directory / CONFIGURATION_FILE)],
+            command=[str(self.redis_server), str(directory / CONFIGURATION_FILE)],
             environment=BASE_ENVIRONMENT,
             configuration_files={
                 CONFIGURATION_FILE: configuration_text(port=port, directory=directory),
@@ -214,4 +216,9 @@ class LocalAssistant(pulumi.ComponentResource):
 
 
 def deploy(settings: Settings) -> Outputs:
-    return LocalAssistant("assistant", settings).outputs()
+    """Raises :class:`LocalError` where this machine lacks something."""
+    try:
+        redis_server = find_redis_server()
+    except MissingRedisError as error:
+        raise LocalError(str(error)) from error
+    return LocalAssistant("assistant", settings, redis_server).outputs()

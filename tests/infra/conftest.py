@@ -1,0 +1,88 @@
+"""A stack's directory, free ports, and a small server that stands in for the application's processes."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local.health import Check
+from infra.local.layout import Layout
+from infra.local.processes import end, owned_by
+
+# Ready when it serves; BEHAVIOUR makes it crash at once, refuse to be ready, or ignore SIGTERM.
+STAND_IN = """
+import http.server, os, signal, sys, time
+behaviour = os.environ.get("BEHAVIOUR", "")
+print("starting as", os.environ.get("GREETING", "nobody"), flush=True)
+if behaviour == "crash":
+    sys.exit("the configuration is wrong: GREETING is empty")
+if behaviour == "stubborn":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        ready = behaviour != "unready"
+        body = b'{"status": "ok"}' if ready else b'{"status": "unready", "reason": "the model is missing"}'
+        self.send_response(200 if ready else 503)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+http.server.ThreadingHTTPServer.allow_reuse_address = True
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+@dataclass(frozen=True)
+class StackOnDisk:
+    """A stack's directory, and properties of processes in it as the engine hands them to a provider."""
+
+    root: Path
+    script: Path
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.root)
+
+    def process(self, name: str, port: int, *, ready_within: float = 20.0, **environment: str) -> dict[str, Any]:
+        return {
+            "stateDirectory": str(self.root),
+            "process": name,
+            "command": [sys.executable, "-I", "-S", str(self.script)],
+            "environment": {"PATH": "/usr/bin:/bin", "PORT": str(port), **environment},
+            "check": Check(kind="http", port=port, ready_within=ready_within).as_input(),
+            "configurationFiles": {},
+            "digests": {"code": "1"},
+            "stopSeconds": 3,
+        }
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[StackOnDisk]:
+    """Everything that carries the stack's marker is ended afterwards, whatever the test did."""
+    script = tmp_path / "stand_in.py"
+    script.write_text(STAND_IN)
+    root = tmp_path / "state"
+    yield StackOnDisk(root, script)
+    end(owned_by(root), grace=0.5)
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """Ports that nobody listens on, each another one."""
+    given: set[int] = set()
+
+    def choose() -> int:
+        while True:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                port: int = probe.getsockname()[1]
+            if port not in given:
+                given.add(port)
+                return port
+
+    return choose
