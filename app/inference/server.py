@@ -82,7 +82,14 @@ class Service:
 
     def _identity(self, model: Model) -> dict[str, object]:
         manifest = model.manifest
-        return {"model": manifest.name, "digest": manifest.digest, "precision": manifest.precision, "context": model.context}
+        return {
+            "model": manifest.name,
+            "digest": manifest.digest,
+            "precision": manifest.precision,
+            "context": model.context,
+            "running": model.engine.running,
+            "admitted": self._admission.count,
+        }
 
     async def model_ready(self, name: str) -> JSONResponse:
         """The Open Inference Protocol's question about one model."""

@@ -1,7 +1,7 @@
 """Text to token ids and back.
 
 Control tokens are recognised in the template's text alone: what a user writes is literal, so ``<|im_end|>`` in a message is
-ten characters and ends nothing. Only byte-level BPE is known (GPT-2's alphabet), which is what the exporter writes.
+ten characters that end nothing. Only byte-level BPE is known (GPT-2's alphabet), which is what the exporter writes.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from app.inference.errors import StartError
 class Tokenizer:
     """``tokenizer.json`` with the frame of a chat; thread-safe."""
 
-    def __init__(self, backend: Backend, specials: dict[str, int], bytes_of: dict[int, bytes], frame: Frame) -> None:
-        self._backend, self._specials, self._bytes_of, self._frame = backend, specials, bytes_of, frame
-        longest_first = sorted(specials, key=len, reverse=True)
-        self._control = re.compile("(" + "|".join(map(re.escape, longest_first)) + ")") if specials else None
+    def __init__(self, backend: Backend, added: dict[str, int], bytes_of: dict[int, bytes], frame: Frame) -> None:
+        self._backend, self._added, self._bytes_of, self._frame = backend, added, bytes_of, frame
+        longest_first = sorted(added, key=len, reverse=True)
+        self._control = re.compile("(" + "|".join(map(re.escape, longest_first)) + ")") if added else None
         # Literal text next to the message is encoded together with it, as one stretch between two control tokens.
         before, after = self._split(frame.before), self._split(frame.after)
         self._prefix, self._lead = self._ids(before[:-1]), before[-1]
@@ -43,7 +43,7 @@ class Tokenizer:
 
     def text_of(self, token: int) -> str:
         """How a control token is written; another token's own text."""
-        return next((text for text, number in self._specials.items() if number == token), self.decode([token]))
+        return next((text for text, number in self._added.items() if number == token), self.decode([token]))
 
     def _split(self, text: str) -> list[str]:
         """Alternately literal text and control tokens; begins and ends with literal text, which may be empty."""
@@ -52,7 +52,7 @@ class Tokenizer:
     def _ids(self, pieces: list[str]) -> list[int]:
         ids: list[int] = []
         for piece in pieces:
-            ids.extend([self._specials[piece]] if piece in self._specials else self._literal(piece))
+            ids.extend([self._added[piece]] if piece in self._added else self._literal(piece))
         return ids
 
     def _literal(self, text: str) -> list[int]:
@@ -76,7 +76,9 @@ def load(path: Path, frame: Frame) -> Tokenizer:
     """Read ``tokenizer.json``. Raises :class:`StartError` for a file that is not one, or another kind of tokenizer."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        added = {entry["content"]: entry for entry in content.get("added_tokens") or []}
+        entries = content.get("added_tokens") or []
+        added = {str(entry["content"]): int(entry["id"]) for entry in entries}
+        silent = {int(entry["id"]) for entry in entries if entry["special"]}
         # Without added tokens and post-processor the backend cannot find a control token in a text, nor add one.
         backend = Backend.from_str(json.dumps({**content, "added_tokens": [], "post_processor": None}))
         decoder = (content.get("decoder") or {}).get("type")
@@ -84,12 +86,9 @@ def load(path: Path, frame: Frame) -> Tokenizer:
         raise StartError(f"{path} cannot be read: {error}. Convert the model again") from None
     if decoder != "ByteLevel":
         raise StartError(f"{path} decodes by {decoder}; ByteLevel is what this server knows")
-    specials = {text: int(entry["id"]) for text, entry in added.items() if entry.get("special")}
     bytes_of = {token: _bytes(text) for text, token in backend.get_vocab(with_added_tokens=False).items()}
-    bytes_of |= {int(entry["id"]): text.encode() for text, entry in added.items() if not entry.get("special")}
-    for token in specials.values():
-        bytes_of.pop(token, None)
-    return Tokenizer(backend, specials, bytes_of, frame)
+    bytes_of |= {token: text.encode() for text, token in added.items()}
+    return Tokenizer(backend, added, {token: text for token, text in bytes_of.items() if token not in silent}, frame)
 
 
 def _alphabet() -> dict[str, int]:
