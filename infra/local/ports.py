@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pulumi
-from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, DiffResult, UpdateResult
+from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, DiffResult, Resource, UpdateResult
 
 from infra.local.processes import stranger_on
-from infra.local.provider import LocalProvider, LocalResource, Props, changed_inputs, inputs_of, update_or_replace
+from infra.local.provider import LocalProvider, Props, changed_inputs, inputs_of, update_or_replace
 
 
 class PortsProvider(LocalProvider):
@@ -41,7 +41,7 @@ def taken_ports(props: Props) -> list[str]:
     ]
 
 
-class Ports(LocalResource, module="local", name="Ports"):
+class Ports(Resource, module="local", name="Ports"):
     """Whatever depends on this starts only if all ``ports`` (by process name) can be had."""
 
     def __init__(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, ReadResult, UpdateResult
+from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
 
 from infra.local.description import Description
 from infra.local.health import Check, Health
@@ -22,7 +22,6 @@ from infra.local.processes import end, owned_by, stranger_on
 from infra.local.provider import (
     LocalError,
     LocalProvider,
-    LocalResource,
     Props,
     changed_inputs,
     inputs_of,
@@ -190,7 +189,7 @@ def _failure(description: Description, program: str | None, crashes: int, waited
     return f"{what}.\n{last_lines(log)}"
 
 
-class Process(LocalResource, module="local", name="Process"):
+class Process(Resource, module="local", name="Process"):
     """A process under the stack's supervisor, ready when its resource is created. Depends on the :class:`Supervisor`."""
 
     status: pulumi.Output[str]

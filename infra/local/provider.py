@@ -10,9 +10,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from pulumi.dynamic import ConfigureRequest, DiffResult, ReadResult, Resource, ResourceProvider
+from pulumi.dynamic import ConfigureRequest, DiffResult, ReadResult, ResourceProvider
 from pulumi.runtime.rpc import UNKNOWN
-from pydantic.alias_generators import to_snake
 
 Props = dict[str, Any]
 
@@ -40,13 +39,6 @@ class LocalProvider(ResourceProvider):
         logger = logging.getLogger("grpc._server")
         if not any(isinstance(present, _NoTraceback) for present in logger.filters):
             logger.addFilter(_NoTraceback())
-
-
-class LocalResource(Resource):
-    """A dynamic resource whose outputs, camel case as everywhere in Pulumi, are attributes in snake case."""
-
-    def translate_output_property(self, prop: str) -> str:
-        return to_snake(prop)
 
 
 def inputs_of(props: Mapping[str, Any]) -> Props:

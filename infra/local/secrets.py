@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, ReadResult, UpdateResult
+from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
 
 from infra.local.layout import Layout
 from infra.local.private_files import file_status, make_private_directory, read_text, remove_empty, write_private
-from infra.local.provider import LocalProvider, LocalResource, Props, changed_inputs, inputs_of, present, update_or_replace
+from infra.local.provider import LocalProvider, Props, changed_inputs, inputs_of, present, update_or_replace
 
 WEBHOOK_SECRET_BYTES = 32  # Standard Webhooks: 24 to 64 bytes; the upper end of SHA-256's own strength
 TOKEN_BYTES = 32
@@ -93,7 +93,7 @@ def _outputs(props: Props, values: Mapping[str, str]) -> Props:
     }
 
 
-class Secrets(LocalResource, module="local", name="Secrets"):
+class Secrets(Resource, module="local", name="Secrets"):
     """``values`` by name, a Pulumi secret; ``digests`` by name, which tell a process that a secret of its has changed."""
 
     values: pulumi.Output[dict[str, str]]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
-from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, DiffResult, ReadResult, UpdateResult
+from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, DiffResult, ReadResult, Resource, UpdateResult
 
 from infra.local.description import supervisor_text
 from infra.local.health import Check, Health, probe
@@ -26,7 +26,6 @@ from infra.local.processes import digest_of, end, owned_by
 from infra.local.provider import (
     LocalError,
     LocalProvider,
-    LocalResource,
     Props,
     changed_inputs,
     inputs_of,
@@ -200,7 +199,7 @@ def _digest(configuration: str) -> str:
     return hashlib.sha256(f"{version('supervisor')}\n{configuration}".encode()).hexdigest()
 
 
-class Supervisor(LocalResource, module="local", name="Supervisor"):
+class Supervisor(Resource, module="local", name="Supervisor"):
     """The parent of the stack's processes: it restarts what crashes and rotates their logs."""
 
     def __init__(self, name: str, *, state_directory: Path, opts: pulumi.ResourceOptions | None = None) -> None:
