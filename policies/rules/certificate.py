@@ -1,0 +1,67 @@
+"""Server certificates are short-lived, renewed in time, and for named hosts alone."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from policies.local_types import CERTIFICATE
+from policies.resource import Resource
+from policies.rule import PASS, Rule, Severity, Verdict, fail
+from policies.rules import links
+from policies.show import show
+
+LONGEST_DAYS: Final = 398  # CA/Browser Forum, Baseline Requirements 6.3.2
+
+
+def no_wildcard(resource: Resource) -> Verdict:
+    hosts = resource.view.texts("hosts")
+    if not hosts:
+        return fail("hosts is empty: the certificate would be for nobody")
+    wild = [host for host in hosts if "*" in host]
+    return (
+        fail(*(f"hosts has {show(host)}: one stolen key would speak for every host of the domain" for host in wild))
+        if wild
+        else PASS
+    )
+
+
+def lifetime(resource: Resource) -> Verdict:
+    view = resource.view
+    validity, renewal = view.number("validityDays"), view.number("renewBeforeDays")
+    if validity is None or renewal is None:
+        return fail("validityDays and renewBeforeDays are required")
+    if not 0 < validity <= LONGEST_DAYS:
+        return fail(f"validityDays is {show(validity)}; it is more than 0 and at most {LONGEST_DAYS}")
+    return (
+        PASS
+        if 0 < renewal < validity
+        else fail(f"renewBeforeDays is {show(renewal)}; it is more than 0 and less than validityDays")
+    )
+
+
+RULES: Final = (
+    Rule(
+        id="R72",
+        name="certificate-no-wildcard",
+        title="Certificates name their hosts, without a wildcard",
+        severity=Severity.MEDIUM,
+        controls=("8.24",),
+        remedy="list the hosts by name",
+        link=links.CERTIFICATES,
+        types=(CERTIFICATE,),
+        properties=("hosts",),
+        check=no_wildcard,
+    ),
+    Rule(
+        id="L10",
+        name="certificate-lifetime",
+        title="Certificates live at most 398 days and are renewed before they end",
+        severity=Severity.MEDIUM,
+        controls=("8.24",),
+        remedy="set validityDays to at most 398 and renewBeforeDays below it",
+        link=links.CERTIFICATES,
+        types=(CERTIFICATE,),
+        properties=("validityDays", "renewBeforeDays"),
+        check=lifetime,
+    ),
+)

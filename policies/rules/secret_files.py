@@ -1,0 +1,113 @@
+"""Secrets reach a process as files that nobody but their owner reads."""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Sequence
+from functools import partial
+from pathlib import PurePosixPath
+from typing import Final
+
+from policies.local_types import CERTIFICATE, PROCESS, SECRETS
+from policies.resource import Resource, Stack, View
+from policies.rule import PASS, Finding, Rule, Severity, StackRule, Verdict, all_of, each, fail, undetermined
+from policies.rules import links
+from policies.secret_scanning import names_a_secret
+
+FILE_SUFFIX: Final = "_FILE"
+# Variables that name a private file without the suffix.
+PRIVATE_FILES: Final = frozenset({"TLS_PRIVATE_KEY"})
+OK: Final = "ok"
+
+
+def secrets_as_files(resource: Resource) -> Verdict:
+    """An environment is readable in /proc, inherited by children and printed by debuggers; a file has a mode."""
+    environment = resource.view.mapping("environment")
+    named = [name for name in environment.names() if _holds_a_secret(name)] if environment else []
+    return fail(*(f"environment.{name} holds a secret; {name}_FILE would name its file" for name in named)) if named else PASS
+
+
+def files_in_private_directory(resource: Resource) -> Verdict:
+    """The stack's directory has mode 0700; a secret's file elsewhere has whatever guards its folder."""
+    view = resource.view
+    environment = view.mapping("environment")
+    if environment is None:
+        return PASS
+    root = view.text("stateDirectory")
+    if not root:
+        return fail("stateDirectory is missing, so nobody can say where the files of secrets lie")
+    return each(*(partial(_inside, environment, name, root) for name in environment.names() if _names_a_file(name)))
+
+
+def _inside(environment: View, name: str, root: str) -> Verdict:
+    value = environment.text(name) or ""
+    # Normalised, so that `..` does not lead out; a link is the business of the rule on the files themselves.
+    path = PurePosixPath(os.path.normpath(value)) if value else PurePosixPath()
+    if path.is_absolute() and PurePosixPath(os.path.normpath(root)) in path.parents:
+        return PASS
+    return fail(f"environment.{name} is no absolute path below the stack's private directory")
+
+
+def _names_a_file(name: str) -> bool:
+    return name in PRIVATE_FILES or (name.endswith(FILE_SUFFIX) and names_a_secret(name.removesuffix(FILE_SUFFIX)))
+
+
+def _holds_a_secret(name: str) -> bool:
+    return name not in PRIVATE_FILES and names_a_secret(name)
+
+
+def files_are_private(stack: Stack) -> Sequence[Finding]:
+    """``files``, an output of Secrets and Certificate, says of each file whether it is as written with mode 0600."""
+    resources = [*stack.of_type(SECRETS), *stack.of_type(CERTIFICATE)]
+    return [Finding(resource.urn, each(partial(_statuses, resource))) for resource in resources]
+
+
+def _statuses(resource: Resource) -> Verdict:
+    files = resource.view.mapping("files")
+    if files is None:
+        return undetermined("files: the resource does not say yet how its files are; the update does")
+    return all_of(
+        PASS if status == OK else fail(f"files.{name} is not private and as written: {status or 'no status'}")
+        for name, status in ((name, files.text(name)) for name in files.names())
+    )
+
+
+RULES: Final = (
+    Rule(
+        id="R09",
+        name="secrets-as-files",
+        title="Secrets reach a process as files, not in its environment",
+        severity=Severity.MEDIUM,
+        controls=("5.17",),
+        remedy="write the secret into a file with mode 0600 and set NAME_FILE to its path (app/settings.py reads it)",
+        link=links.FILES,
+        types=(PROCESS,),
+        properties=("environment",),
+        check=secrets_as_files,
+    ),
+    Rule(
+        id="L07",
+        name="secret-files-private-directory",
+        title="The files of secrets lie in the stack's private directory",
+        severity=Severity.HIGH,
+        controls=("5.17", "8.3"),
+        remedy="let the variable name a file below stateDirectory (infra/local/layout.py), which only its owner can enter",
+        link=links.FILES,
+        types=(PROCESS,),
+        properties=("environment", "stateDirectory"),
+        check=files_in_private_directory,
+    ),
+)
+
+STACK_RULES: Final = (
+    StackRule(
+        id="L08",
+        name="secret-files-mode",
+        title="The files of secrets and keys are intact and readable by their owner alone",
+        severity=Severity.HIGH,
+        controls=("5.17", "8.3", "8.24"),
+        remedy="run `make refresh` and `make up`: the file is written again with mode 0600; find out who changed it",
+        link=links.FILES,
+        check=files_are_private,
+    ),
+)

@@ -1,0 +1,88 @@
+"""No secret stands in plain: neither in what goes into a resource, nor in what comes out of it or out of the stack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from policies.resource import UNKNOWN, Leaf, Resource, Secret, Stack, Value, join
+from policies.rule import PASS, Finding, Rule, Severity, StackRule, Verdict, fail, undetermined
+from policies.rules import links
+from policies.secret_scanning import keyed_by_secret, scan, scan_arguments
+
+ROOT: Final = "pulumi:pulumi:Stack"
+
+
+def literals(leaves: Iterator[Leaf]) -> Verdict:
+    """Judge every text by what it is and by the name under which it stands; what is marked as secret is as it should be."""
+    found: list[str] = []
+    later: list[str] = []
+    for leaf in leaves:
+        if leaf.marked:
+            continue
+        if leaf.value is UNKNOWN and keyed_by_secret(leaf.keys):
+            later.append(leaf.path)
+        elif isinstance(leaf.value, str) and (reason := scan(leaf.keys, leaf.value)):
+            found.append(f"{leaf.path} holds {reason} in plain")
+    if found:
+        return fail(*found)
+    if later:
+        return undetermined(f"{', '.join(later)}: not known before the update, which looks whether it is marked as secret")
+    return PASS
+
+
+def command_lines(value: Value, keys: tuple[str, ...] = ()) -> Iterator[str]:
+    """Paths of literals that follow an option named like a secret, in any list below ``value``."""
+    if isinstance(value, Secret):
+        return
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from command_lines(item, (*keys, key))
+    elif isinstance(value, list):
+        # What is not a plain text, a marked secret for one, counts as an empty argument.
+        for position, reason in scan_arguments([item if isinstance(item, str) else "" for item in value]):
+            yield f"{join((*keys, f'[{position}]'))} holds {reason} in plain"
+        for position, item in enumerate(value):
+            yield from command_lines(item, (*keys, f"[{position}]"))
+
+
+def no_literal_secret(resource: Resource) -> Verdict:
+    verdict = literals(resource.leaves())
+    arguments = tuple(command_lines(dict(resource.properties)))
+    if not arguments:
+        return verdict
+    return fail(*(verdict.reasons if verdict.outcome.value == "fail" else ()), *arguments)
+
+
+def no_plain_secret_output(stack: Stack) -> Sequence[Finding]:
+    return [Finding(resource.urn, no_literal_secret(resource)) for resource in stack.resources]
+
+
+MARK: Final = "mark the value as secret (pulumi.Output.secret, `pulumi config set --secret`) or pass the path of a file instead"
+
+RULES: Final = (
+    Rule(
+        id="R06",
+        name="no-literal-secret",
+        title="No secret stands in plain in a resource's inputs",
+        severity=Severity.CRITICAL,
+        controls=("5.17", "8.12"),
+        remedy=f"{MARK}; then replace the secret, because it has been in the program and may be in its history",
+        link=links.SECRETS,
+        types=(),
+        check=no_literal_secret,
+    ),
+)
+
+STACK_RULES: Final = (
+    StackRule(
+        id="L01",
+        name="no-plain-secret-output",
+        title="No secret stands in plain in a resource's outputs or in what the stack exports",
+        severity=Severity.CRITICAL,
+        controls=("5.17", "8.12"),
+        remedy=f"name the output in additional_secret_outputs, or {MARK}; then replace the secret: state and screen showed it",
+        link=links.SECRETS,
+        check=no_plain_secret_output,
+    ),
+)
