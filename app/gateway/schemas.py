@@ -66,10 +66,10 @@ class ErrorResponse(BaseModel):
             "examples": [
                 {
                     "error": {
-                        "message": "a valid API key is required: send it in the header Authorization: Bearer <key>",
-                        "type": "authentication_error",
-                        "code": "invalid_api_key",
-                        "param": None,
+                        "message": "question: string should have at least 1 character",
+                        "type": "invalid_request_error",
+                        "code": "invalid_value",
+                        "param": "question",
                     }
                 }
             ]
