@@ -12,6 +12,11 @@ CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__fil
 def main():  # type: () -> int
     # Called as a script, Python puts this folder first on its path; the checkout belongs there.
     sys.path[0] = CHECKOUT
+    if sys.version_info >= (3, 11):  # noqa: UP036 - an older one reads this file too
+        from tools.bootstrap import fingerprint
+
+        if fingerprint.up_to_date(CHECKOUT, sys.argv[1:]):  # nearly always: what follows costs more than looking
+            return 0
     from tools.bootstrap import prerequisites
 
     newer = prerequisites.newer_python(sys.version_info[:2], os.environ)

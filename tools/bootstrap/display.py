@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+import unicodedata
 from collections.abc import Sequence
 from typing import TextIO
 
@@ -19,7 +20,16 @@ def step_line(step: Step, now: float, width: int, marks: dict[str, str]) -> str:
     seconds = step.seconds if step.state in ("done", "failed", "stopped") else now - step.started
     time_shown = f"{seconds:4.0f} s" if step.state != "waiting" else "      "
     detail = step.line if step.state == "running" else ""
-    return f"{marks[step.state]} {step.name:<12}{time_shown}  {detail}"[: max(20, width - 1)].rstrip()
+    return cut(f"{marks[step.state]} {step.name:<12}{time_shown}  {detail}", max(20, width - 1)).rstrip()
+
+
+def cut(text: str, columns: int) -> str:
+    """`text` up to `columns`; Chinese characters and the like take two. A line that wraps would break the redrawing."""
+    for end, character in enumerate(text):
+        columns -= 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        if columns < 0:
+            return text[:end]
+    return text
 
 
 class Display:
@@ -32,7 +42,7 @@ class Display:
         self._drawn = 0
         self._shown: dict[str, tuple[str, float]] = {}
         try:
-            "".join(MARKS.values()).encode(stream.encoding or "ascii")
+            "".join(MARKS.values()).encode(stream.encoding or "utf-8")
             self._marks = MARKS
         except UnicodeEncodeError:
             self._marks = ASCII_MARKS
@@ -62,4 +72,4 @@ class Display:
             self._stream.write(f"{self._printable(step_line(step, now, 200, self._marks))}\n")
 
     def _printable(self, line: str) -> str:
-        return line.encode(self._stream.encoding or "ascii", "replace").decode(self._stream.encoding or "ascii")
+        return line.encode(self._stream.encoding or "utf-8", "replace").decode(self._stream.encoding or "utf-8")

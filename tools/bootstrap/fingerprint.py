@@ -19,13 +19,15 @@ INPUTS = (
     "tools/pulumi/language_host/pulumi-language-python",
     "tools/pulumi/language_host/pulumi_language_python.py",
 )
+ENVIRONMENT = ".venv"
+STATE = ".state"
 STAMP = ".assistant-stack.json"
 
 
-def digest(checkout: Path, extra: Sequence[str]) -> str:
-    """Of all that the environment is made from: locks, the checkout's place, the Python, the extra steps."""
+def digest(checkout: Path, arguments: Sequence[str]) -> str:
+    """Of all that the environment is made from: locks, the checkout's place, the Python, the command line."""
     result = hashlib.sha256()
-    for part in [str(checkout), sys.version, str(Path(sys.base_prefix).resolve()), *extra]:
+    for part in [str(checkout), sys.version, str(Path(sys.base_prefix).resolve()), *arguments]:
         result.update(part.encode() + b"\0")
     for name in INPUTS:
         result.update(name.encode() + b"\0" + (checkout / name).read_bytes() + b"\0")
@@ -38,18 +40,23 @@ def seen(path: Path) -> dict[str, str | int]:
     return {"path": str(path), "size": status.st_size, "changed": status.st_mtime_ns}
 
 
-def write(environment: Path, inputs: str, tools: Sequence[Path]) -> None:
+def write(checkout: Path, inputs: str, tools: Sequence[Path]) -> None:
     """Leave the stamp; only a set-up that went well all the way does."""
+    environment = checkout / ENVIRONMENT
     partial = environment / f"{STAMP}.{os.getpid()}"
     partial.write_text(json.dumps({"inputs": inputs, "tools": [seen(tool) for tool in tools]}), encoding="utf-8")
     partial.replace(environment / STAMP)
 
 
-def up_to_date(environment: Path, inputs: str) -> bool:
-    """Whether the stamp is of these inputs, the interpreter still there and every tool unchanged."""
+def up_to_date(folder: str | Path, arguments: Sequence[str]) -> bool:
+    """Whether the stamp is of these inputs, the interpreter and the passphrase still there and every tool unchanged."""
+    checkout = Path(folder)
+    environment = checkout / ENVIRONMENT
+    inputs = digest(checkout, arguments)
     try:
         stamp = json.loads((environment / STAMP).read_text(encoding="utf-8"))
         tools = [(tool, seen(Path(tool["path"]))) for tool in stamp["tools"]]
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    return stamp["inputs"] == inputs and (environment / "bin" / "python").exists() and all(was == now for was, now in tools)
+    there = (environment / "bin" / "python").exists() and (checkout / STATE / "passphrase").exists()
+    return stamp["inputs"] == inputs and there and all(was == now for was, now in tools)

@@ -16,7 +16,7 @@ from pathlib import Path
 from tools.bootstrap import fingerprint
 from tools.bootstrap.display import Display
 from tools.bootstrap.steps import Step, StepError, run_all, run_command
-from tools.pulumi.environment import STATE, ensure_state, with_folders
+from tools.pulumi.environment import ensure_state, with_folders
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 INTERVAL = 0.1  # seconds between two looks at the steps
@@ -52,20 +52,15 @@ class Setup:
 
     def __init__(self, checkout: Path, environ: Mapping[str, str], extra: Mapping[str, str]) -> None:
         self.checkout = checkout
-        self.state = checkout / STATE
-        self.environment = checkout / ".venv"
+        self.environment = checkout / fingerprint.ENVIRONMENT
         self.python = self.environment / "bin" / "python"
         self.extra = extra
-        self.inputs = fingerprint.digest(checkout, [f"{name}={command}" for name, command in extra.items()])
         self.tools: list[Path] = []
         self.environ = trusting(environ) | {
             "PATH": with_folders(environ.get("PATH", os.defpath), [self.environment / "bin"]),
             "VIRTUAL_ENV": str(self.environment),
             "PYTHONUNBUFFERED": "1",
         }
-
-    def up_to_date(self) -> bool:
-        return fingerprint.up_to_date(self.environment, self.inputs) and (self.state / "passphrase").exists()
 
     def steps(self) -> list[Step]:
         named = [
@@ -81,10 +76,10 @@ class Setup:
         (self.environment / fingerprint.STAMP).unlink(missing_ok=True)
         if self.environment.exists() and not (self.environment / "pyvenv.cfg").exists() and any(self.environment.iterdir()):
             raise StepError(f"{self.environment} is there, but is no virtual environment. Move it away and try again.")
-        if not self._usable():
+        if not self.usable():
             run_command(step, [sys.executable, "-m", "venv", "--clear", self.environment], self.checkout, self.environ)
 
-    def _usable(self) -> bool:
+    def usable(self) -> bool:
         """Whether .venv runs, with pip, this Python's version, and scripts that name this place."""
         question = "import pip, sys; print(sys.version_info[:3] == tuple(map(int, sys.argv[1].split('.'))), sys.prefix)"
         version = ".".join(map(str, sys.version_info[:3]))
@@ -123,9 +118,6 @@ class Setup:
 
         return run
 
-    def finish(self) -> None:
-        fingerprint.write(self.environment, self.inputs, self.tools)
-
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python3 tools/bootstrap/__main__.py", description="Set this checkout up.")
@@ -138,23 +130,27 @@ def main(arguments: Sequence[str]) -> int:
         if not (name and equals and command):
             parser.error(f"--also takes NAME=COMMAND, not {entry!r}")
         extra[name] = command
-    setup = Setup(CHECKOUT, os.environ, extra)
-    if setup.up_to_date():
-        return 0
-    ensure_state(setup.state)
-    with (setup.state / "setup.lock").open("w") as lock:
+    state = CHECKOUT / fingerprint.STATE
+    ensure_state(state)
+    with (state / "setup.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             print("another set-up of this checkout runs; waiting for it", file=sys.stderr, flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
-        return 0 if setup.up_to_date() else perform(setup)
+        if fingerprint.up_to_date(CHECKOUT, arguments):
+            return 0
+        inputs = fingerprint.digest(CHECKOUT, arguments)  # before the work: what changes under it is done again next time
+        setup = Setup(CHECKOUT, os.environ, extra)
+        code = perform(setup, state / "logs" / "setup")
+        if code == 0:
+            fingerprint.write(CHECKOUT, inputs, setup.tools)
+        return code
 
 
-def perform(setup: Setup) -> int:
+def perform(setup: Setup, logs: Path) -> int:
     """Run the steps before the user's eyes; 0, or 1 with the reason on the screen, or 130 when interrupted."""
     steps = setup.steps()
-    logs = setup.state / "logs" / "setup"
     print("Setting up this checkout; once.", file=sys.stderr)
     start = time.monotonic()
     try:
@@ -163,7 +159,6 @@ def perform(setup: Setup) -> int:
         print("\nStopped. The same command goes on where this one ended.", file=sys.stderr)
         return 130
     if well:
-        setup.finish()
         print(f"Set up in {time.monotonic() - start:.0f} s.\n", file=sys.stderr)
         return 0
     for step in steps:

@@ -129,9 +129,9 @@ def run_all(steps: Sequence[Step], logs: Path, watch: Callable[[], None], interv
             failed.wait(interval)
     finally:
         failed.set()  # also when a person interrupts: whatever ends from here on was stopped
-        end(steps)
-        for thread in threads.values():
-            thread.join()
+        while any(thread.is_alive() for thread in threads.values()):
+            end(steps)  # again, because a step may just have started its next command
+            time.sleep(interval)
         watch()
     return all(step.state == "done" for step in steps)
 

