@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 
 from app.gateway.edge import RECEIVED
 from app.gateway.routes import ANSWER_BYTES
-from app.gateway.schemas import AnswerRequest, AnswerResponse, EventResponse, TraceResponse, errors
+from app.gateway.schemas import AnswerRequest, AnswerResponse, EventResponse, TraceResponse, answers
 from app.http.body import openapi, read_model
 from app.http.errors import ApiError
 from app.pipeline.answer import InferenceFailed, InferenceRefused, InferenceTimedOut, InferenceUnavailable, QuestionTooLong
@@ -41,7 +41,7 @@ def router(queue: Queue, answerer: Answerer) -> APIRouter:
         description="Signed as [Standard Webhooks](https://www.standardwebhooks.com). 200 means that the event is stored: it "
         "will be processed, whatever happens. The signed `webhook-id` is its identity: sent again, it is a duplicate.",
         response_model=EventResponse,
-        responses=errors(400, 401, 413, 415, 503),
+        responses=answers("Stored, or seen before, or of a type that needs no answer.", 400, 401, 404, 413, 415, 503),
         openapi_extra=openapi(GenericMessage),
         tags=["events"],
     )
@@ -60,8 +60,10 @@ def router(queue: Queue, answerer: Answerer) -> APIRouter:
     @routes.get(
         "/api/v1/events/{key:path}",
         summary="What became of an event",
+        description="`queued`, `leased` (at work) and `retrying` go on by themselves; `done` is the end; `dead` (given up) and "
+        "`unknown` (it may have happened, and repeating could double it) wait for an operator.",
         response_model=TraceResponse,
-        responses=errors(401, 404, 503),
+        responses=answers("Its state and what happened so far.", 401, 404, 503),
         tags=["events"],
     )
     async def trace_event(key: str) -> JSONResponse:
@@ -78,8 +80,9 @@ def router(queue: Queue, answerer: Answerer) -> APIRouter:
     @routes.post(
         "/api/v1/answer",
         summary="Answer a question",
+        description="Synchronous. A question that is longer than the model can read is refused with `context_length_exceeded`.",
         response_model=AnswerResponse,
-        responses=errors(400, 401, 413, 415, 502, 503, 504),
+        responses=answers("The model's answer.", 400, 401, 413, 415, 502, 503, 504),
         openapi_extra=openapi(AnswerRequest),
         tags=["answers"],
     )

@@ -106,7 +106,7 @@ def _operations(document: Json) -> Iterator[str]:
                 yield f"<tr><td><code>{escape(status)}</code></td><td>{_text(response.get('description', ''))}</td></tr>"
             yield "</table>"
             if good := _schema_of(document, operation.get("responses", {}).get("200", {})):
-                yield _fields(document, good) + _example(good)
+                yield f"<h3>Body of 200</h3>{_fields(document, good)}{_example(good)}"
 
 
 def _authentication(document: Json) -> Iterator[str]:
@@ -147,7 +147,7 @@ def _kind(document: Json, field: Json) -> str:
     if choices := field.get("enum"):
         return " | ".join(str(choice) for choice in choices)
     if alternatives := field.get("anyOf"):
-        return " | ".join(_kind(document, alternative) for alternative in alternatives)
+        return " | ".join(_kind(document, alternative) for alternative in alternatives if alternative.get("type") != "null")
     if field.get("type") == "array":
         return f"list of {_kind(document, field['items'])}"
     if field.get("type") == "object" and "properties" in field:

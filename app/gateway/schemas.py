@@ -80,9 +80,9 @@ class ErrorResponse(BaseModel):
 
 
 _REASONS = {
-    400: "Malformed JSON, a missing or wrong field, or a question that is longer than the model can read.",
+    400: "The body is malformed JSON, or a field is missing or wrong: `param` names it.",
     401: "The API key or the signature is missing or wrong, or the time stamp is more than 300 s off.",
-    404: "There is no such event; finished ones are forgotten after a day.",
+    404: "There is no such event (finished ones are forgotten after a day), or the platform is not configured.",
     413: "The body is too large.",
     415: "The body is compressed.",
     502: "The inference service failed on this request.",
@@ -91,11 +91,10 @@ _REASONS = {
 }
 
 
-def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """``responses`` of a route that may refuse with ``statuses``."""
-    found: dict[int | str, dict[str, Any]] = {
-        status: {"model": ErrorResponse, "description": _REASONS[status]} for status in statuses
-    }
+def answers(good: str, *refusals: int) -> dict[int | str, dict[str, Any]]:
+    """``responses`` of a route: what 200 means, and the statuses with which it may refuse."""
+    found: dict[int | str, dict[str, Any]] = {200: {"description": good}}
+    found |= {status: {"model": ErrorResponse, "description": _REASONS[status]} for status in refusals}
     if 503 in found:
         found[503]["headers"] = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
     return found

@@ -70,9 +70,11 @@ class GenericMessage(BaseModel):
     id: Name | None = Field(None, description="The platform's name for the event; given back in the answer.")
     type: Annotated[str, Field(max_length=64)] = Field(description='"message"; other types are acknowledged and ignored.')
     # No colon: it separates the parts of an event's key.
-    tenant: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\-]{1,64}$")] = "default"
+    tenant: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\-]{1,64}$")] = Field(
+        "default", description="Whose event it is, where a platform serves several: letters, digits, `_`, `.` and `-`."
+    )
     conversation: Name = Field(description="Events of one conversation are answered in the order of their arrival.")
-    sender: Name
+    sender: Name = Field(description="Who wrote it; invited to what is put into the calendar.")
     text: Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARACTERS, pattern=r"\S")]
 
 
