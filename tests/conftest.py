@@ -175,5 +175,9 @@ def cluster_redis(tmp_path: Path) -> Iterator[RedisServer]:
     folder.mkdir()
     server = RedisServer(binary, folder, "cluster-enabled yes", "cluster-announce-ip 127.0.0.1")
     server.command("CLUSTER", "ADDSLOTS", *range(16384))
+    deadline = time.monotonic() + 10
+    while "cluster_state:ok" not in str(server.command("CLUSTER", "INFO")):  # a second or two after the slots were given
+        assert time.monotonic() < deadline, "the one-shard cluster never became ok"
+        time.sleep(0.02)
     yield server
     server.kill()

@@ -71,6 +71,15 @@ async def test_events_of_a_conversation_are_leased_one_after_another_in_order(qu
         await queue.acknowledge(lease)
 
 
+async def test_an_event_that_arrives_while_its_predecessor_is_in_flight_waits(queue: Queue, make_event: Any) -> None:
+    await queue.deliver(make_event("1"))
+    first = await leased(queue)
+    await queue.deliver(make_event("2"))
+    assert await queue.lease("w2") is None
+    await queue.acknowledge(first)
+    assert (await leased(queue)).event.id == "2"
+
+
 async def test_another_conversation_flows_while_one_is_held(queue: Queue, make_event: Any) -> None:
     await queue.deliver(make_event("1", conversation="a"))
     await queue.deliver(make_event("2", conversation="b"))
