@@ -177,7 +177,7 @@ class Settings(Section):
     target: Annotated[
         Literal["local", "cluster", "eks", "fargate"],
         AfterValidator(_target),
-        Allowed(f"now: {', '.join(BUILT_TARGETS)}"),
+        Allowed(", ".join(BUILT_TARGETS)),
     ]
     # A relative path starts at the checkout.
     state_directory: Annotated[Path, Allowed("a path")]

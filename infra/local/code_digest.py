@@ -9,46 +9,72 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 NOT_CODE = frozenset({"__pycache__"})
 COMPUTED_IMPORTS = frozenset({"import_module", "iter_modules", "walk_packages", "__import__"})
 
 
-def code_digest(root: Path, entry: str, locks: Sequence[Path] = ()) -> str:
-    """SHA-256 in hexadecimal over the files of ``entry`` (a module or package below ``root``) and of ``locks``.
+class CodeTree:
+    """The code below ``root``. Each module is read once, however many entries need it."""
 
-    Paths count relative to ``root``, so the digest is the same in every checkout.
-    """
-    total = hashlib.sha256()
-    for file in sorted({*files_of(root, entry), *locks}):
-        content = hashlib.sha256(file.read_bytes()).hexdigest()
-        total.update(f"{file.relative_to(root).as_posix()} {content}\n".encode())
-    return total.hexdigest()
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._modules: dict[str, Module | None] = {}
+
+    def digest(self, entry: str, locks: Sequence[Path] = ()) -> str:
+        """SHA-256 in hexadecimal over the files of ``entry`` (a module or package) and of ``locks``.
+
+        Paths count relative to ``root``, so the digest is the same in every checkout.
+        """
+        total = hashlib.sha256()
+        for file in sorted({*self.files(entry), *locks}):
+            content = hashlib.sha256(file.read_bytes()).hexdigest()
+            total.update(f"{file.relative_to(self._root).as_posix()} {content}\n".encode())
+        return total.hexdigest()
+
+    def files(self, entry: str) -> set[Path]:
+        """The modules that ``entry`` needs, with what the packages round them run and hold besides code (YAML, Lua, …)."""
+        top = entry.split(".")[0]
+        main = f"{entry}.__main__"
+        waiting = [main if self._module(main) else entry]
+        seen: set[str] = set()
+        found: set[Path] = set()
+        while waiting:
+            name = waiting.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            if module := self._module(name):
+                found.add(module.file)
+                parts = name.split(".")
+                waiting.extend(".".join(parts[:end]) for end in range(1, len(parts)))  # packages run before their modules
+                waiting.extend(imported for imported in module.imports if imported.split(".")[0] == top)
+        return found | {data for folder in {file.parent for file in found} for data in _data(folder)}
+
+    def _module(self, name: str) -> Module | None:
+        if name not in self._modules:
+            file = _file(self._root, name)
+            self._modules[name] = _read(self._root, name, file) if file else None
+        return self._modules[name]
 
 
-def files_of(root: Path, entry: str) -> set[Path]:
-    """The modules that ``entry`` needs, with what the packages round them run and hold besides code (YAML, Lua, …)."""
-    top = entry.split(".")[0]
-    main = f"{entry}.__main__"
-    waiting = [main if _file(root, main) else entry]
-    modules: dict[str, Path] = {}
-    while waiting:
-        name = waiting.pop()
-        file = _file(root, name)
-        if file is None or name in modules:
-            continue
-        modules[name] = file
-        parts = name.split(".")
-        waiting.extend(".".join(parts[:end]) for end in range(1, len(parts)))  # packages run before their modules
-        tree = ast.parse(file.read_bytes(), filename=str(file))
-        package = name if file.name == "__init__.py" else name.rpartition(".")[0]
-        waiting.extend(found for found in _imports(tree, package) if found.split(".")[0] == top)
-        if _computes_imports(tree):
-            folder = file.parent
-            waiting.extend(_name(root, member) for member in folder.rglob("*.py"))
-    folders = {file.parent for file in modules.values()}
-    return {*modules.values(), *(data for folder in folders for data in _data(folder))}
+@dataclass(frozen=True)
+class Module:
+    """``imports``: names that it imports, of modules or of what is in them."""
+
+    file: Path
+    imports: frozenset[str]
+
+
+def _read(root: Path, name: str, file: Path) -> Module:
+    tree = ast.parse(file.read_bytes(), filename=str(file))
+    package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+    imports = set(_imports(tree, package))
+    if _computes_imports(tree):
+        imports.update(_name(root, member) for member in file.parent.rglob("*.py"))
+    return Module(file, frozenset(imports))
 
 
 def _file(root: Path, name: str) -> Path | None:

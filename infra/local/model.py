@@ -86,8 +86,9 @@ def make(props: Props) -> Props:
 
 
 def run(command: list[str], progress: Callable[[str], None]) -> dict[str, Any]:
-    """Run ``command``; each line of its standard error goes to ``progress``, the last of its standard output is the result.
+    """Run ``command``; the last line of its standard output is the result.
 
+    The lines of its standard error that begin with ``[`` go to ``progress``; the others are for the error message.
     It ends with this process, also when that is killed: see :mod:`infra.local.tether`. Raises :class:`LocalError`.
     """
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PULUMI_")}  # not the passphrase
@@ -103,8 +104,10 @@ def run(command: list[str], progress: Callable[[str], None]) -> dict[str, Any]:
     ) as process:
         assert process.stderr and process.stdout  # noqa: S101 - both are pipes
         for line in process.stderr:  # the result is one line, which a pipe holds until it is read
-            lines.append(line.rstrip())
-            progress(line.rstrip())
+            if line.startswith("["):
+                progress(line.rstrip())
+            else:
+                lines.append(line.rstrip())
         printed = process.stdout.read().strip().splitlines()
         code = process.wait()
     if code == GATE_MISSED:

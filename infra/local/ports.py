@@ -19,7 +19,8 @@ class PortsProvider(LocalProvider):
     """
 
     def check(self, _olds: Props, news: Props) -> CheckResult:
-        return CheckResult(news, [CheckFailure("ports", taken) for taken in taken_ports(news)])
+        # Without a property's name, or the engine would print all of its value before the reason.
+        return CheckResult(news, [CheckFailure("", taken) for taken in taken_ports(news)])
 
     def create(self, props: Props) -> CreateResult:
         return CreateResult("ports", inputs_of(props))

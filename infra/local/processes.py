@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import socket
 import time
 from collections.abc import Iterator
@@ -118,7 +117,7 @@ def _listeners(port: int) -> Iterator[psutil.Process]:
 
 def _introduced(process: psutil.Process) -> str:
     try:
-        command = shlex.join(process.cmdline()) or process.name()
+        command = " ".join(process.cmdline()).strip() or process.name()
     except psutil.Error:
         return f"process {process.pid}"
     shown = command if len(command) <= LONGEST_COMMAND else command[: LONGEST_COMMAND - 1] + "…"

@@ -15,6 +15,8 @@ def configuration_text(*, port: int, directory: Path) -> str:
         "bind 127.0.0.1",
         "protected-mode yes",
         "daemonize no",
+        # Redis writes its title over its environment, where the stack's marker stands by which it is known again.
+        "set-proc-title no",
         f"dir {_quoted(directory)}",
         f"aclfile {_quoted(directory / ACCESS_FILE)}",
         # The gateway answers 200 once an event is here: it must survive a power cut.

@@ -50,7 +50,7 @@ class SupervisorProvider(LocalProvider):
             f"{news['stateDirectory']!r} contains {' '.join(map(repr, found))}, which supervisord cannot have in a path. "
             "Choose another place: pulumi config set assistant:stateDirectory <path>"
         )
-        return CheckResult(news, [CheckFailure("stateDirectory", reason)] if found else [])
+        return CheckResult(news, [CheckFailure("", reason)] if found else [])
 
     def create(self, props: Props) -> CreateResult:
         layout = _layout(props)

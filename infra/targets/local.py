@@ -9,7 +9,7 @@ from pathlib import Path
 import pulumi
 
 from infra.local.certificate import CERTIFICATE, KEY, Certificate
-from infra.local.code_digest import code_digest
+from infra.local.code_digest import CodeTree
 from infra.local.health import Check
 from infra.local.layout import Layout
 from infra.local.model import Model
@@ -38,6 +38,7 @@ class LocalAssistant(pulumi.ComponentResource):
         super().__init__("assistant:local:Assistant", name, {}, opts)
         self.settings = settings
         self.redis_server = redis_server
+        self.code = CodeTree(CHECKOUT)
         self.layout = Layout(CHECKOUT / settings.state_directory)
         root, ports = self.layout.root, settings.ports
         child = pulumi.ResourceOptions(parent=self)
@@ -53,7 +54,7 @@ class LocalAssistant(pulumi.ComponentResource):
         self.model = Model(
             "model",
             settings=settings.model.model_dump(by_alias=True),
-            code=code_digest(CHECKOUT, "app.models"),
+            code=self.code.digest("app.models"),
             opts=after_ports,
         )
         self.supervisor = Supervisor("supervisor", state_directory=root, opts=after_ports)
@@ -196,7 +197,7 @@ class LocalAssistant(pulumi.ComponentResource):
             },
             check=check,
             digests={
-                "code": code_digest(CHECKOUT, entry, [CHECKOUT / "requirements" / lock]),
+                "code": self.code.digest(entry, [CHECKOUT / "requirements" / lock]),
                 **secret_digests,
                 **digests,
             },

@@ -1,0 +1,140 @@
+"""A stack's configuration: what is accepted, and what a person is told about what is not."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from infra.settings import TARGET_OF_STACK
+from infra.settings_reader import SettingsMistakes, allowed, setting_keys, settings_from
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def mistakes(config: dict[str, object], stack: str = "local", secret: frozenset[str] = frozenset()) -> str:
+    text = {f"assistant:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    with pytest.raises(SettingsMistakes) as raised:
+        settings_from(text, stack, frozenset(f"assistant:{key}" for key in secret))
+    return str(raised.value)
+
+
+def test_the_local_stack_needs_no_configuration() -> None:
+    settings = settings_from({}, "local")
+    assert settings.target == "local"
+    assert settings.state_directory == Path(".state/local")
+    assert dict(settings.ports) == {"gateway": 8443, "inference": 8080, "redis": 6390, "worker": 8081}
+
+
+def test_numbers_are_taken_as_the_command_line_writes_them() -> None:
+    # `pulumi config set --path` stores numbers, a stack file by hand may quote them; both arrive as JSON or text.
+    settings = settings_from({"assistant:ports": '{"gateway": "9443", "redis": 6400}'}, "local")
+    assert (settings.ports.gateway, settings.ports.redis) == (9443, 6400)
+
+
+def test_a_stack_of_another_name_says_its_target() -> None:
+    assert settings_from({"assistant:target": "local"}, "test-abc").state_directory == Path(".state/test-abc")
+    told = mistakes({}, stack="test-abc")
+    assert "assistant:target is required for a stack named 'test-abc'" in told
+    assert "pulumi config set assistant:target local" in told
+
+
+def test_keys_of_providers_and_of_the_engine_are_left_alone() -> None:
+    settings_from({"aws:region": "eu-central-1", "pulumi:tags": "{}"}, "local")
+
+
+@pytest.mark.parametrize(("stack", "target"), [(s, t) for s, t in TARGET_OF_STACK.items() if t != "local"])
+def test_a_planned_target_is_known_and_said_to_be_planned(stack: str, target: str) -> None:
+    assert f'assistant:target is "{target}". Planned, not built yet. Allowed: local.' in mistakes({}, stack=stack)
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({"prots": {"gateway": 1}}, "assistant:prots is not a setting. Did you mean assistant:ports?"),
+        ({"ports": {"gatway": 1}}, "assistant:ports.gatway is not a setting. Did you mean assistant:ports.gateway?"),
+        ({"loglevel": "info"}, "assistant:loglevel is not a setting. Did you mean assistant:logLevel?"),
+        ({"precision": "int8"}, "assistant:precision is not a setting. Did you mean assistant:model.precision?"),
+        ({"zzzzzz": "1"}, "assistant:zzzzzz is not a setting. Known are: target, stateDirectory, ports, model,"),
+        ({"ports": {"gateway": 70000}}, "assistant:ports.gateway is 70000. Allowed: a whole number from 1 to 65535."),
+        ({"ports": {"gateway": "https"}}, 'assistant:ports.gateway is "https". Allowed: a whole number from 1 to 65535.'),
+        ({"ports": {"gateway": 8080}}, "assistant:ports: one port is given twice: 8080 for gateway and inference"),
+        ({"ports": "8443"}, 'assistant:ports is "8443". Allowed: a group of settings: ports.gateway, ports.inference,'),
+        ({"logLevel": "verbose"}, 'assistant:logLevel is "verbose". Allowed: debug, info, warning or error.'),
+        ({"inference": {"device": "tpu"}}, 'assistant:inference.device is "tpu". Allowed: cpu or cuda.'),
+        ({"inference": {"threads": 0}}, "assistant:inference.threads is 0. Allowed: a whole number from 1 to 256; left out"),
+        ({"model": {"precision": "q4"}}, 'assistant:model.precision is "q4". Allowed: fp32 or int8.'),
+        ({"model": {"source": "ftp://x/y"}}, "assistant:model: source 'ftp://x/y': ftp: is unknown"),
+        ({"model": {"source": "file:/x.gguf"}}, "assistant:model: source 'file:/x.gguf' needs --sha256"),
+        ({"model": {"maxKl": -1}}, "assistant:model.maxKl is -1. Allowed: nats, more than 0 and at most 1."),
+        ({"worker": {"maxAttempts": 99}}, "assistant:worker.maxAttempts is 99. Allowed: a whole number from 1 to 10."),
+        (
+            {"platforms": {"generic": {"url": "localhost"}}},
+            'assistant:platforms.generic.url is "localhost". Allowed: an address',
+        ),
+        (
+            {"certificate": {"hosts": ["*.a.example"]}},
+            'assistant:certificate.hosts.0 is "*.a.example". Neither a host name nor',
+        ),
+        ({"certificate": {"validityDays": 10}}, "renewBeforeDays (30) must be smaller than validityDays (10)"),
+        ({"secretVersions": {"apiKey": 0}}, "assistant:secretVersions.apiKey is 0. Allowed: a whole number from 1."),
+    ],
+)
+def test_a_mistake_names_the_key_what_came_and_what_is_allowed(config: dict[str, object], told: str) -> None:
+    assert told in mistakes(config)
+
+
+def test_all_mistakes_are_told_at_once_also_those_between_settings() -> None:
+    told = mistakes(
+        {"logLevel": "loud", "ports": {"inference": 0, "redis": 8443}, "certificate": {"validityDays": 5}, "x": "1"}
+    )
+    assert "has 5 mistakes:" in told
+    for key in ("logLevel", "ports.inference", "ports: one port is given twice", "certificate: renewBeforeDays", "x is not"):
+        assert f"assistant:{key}" in told
+    assert "stacks/Pulumi.local.yaml" in told
+
+
+def test_the_value_of_a_secret_is_never_repeated() -> None:
+    told = mistakes({"logLevel": "canary-secret"}, secret=frozenset({"logLevel"}))
+    assert "canary-secret" not in told
+    assert "assistant:logLevel is (a secret, not shown)" in told
+
+
+def test_a_long_value_is_cut() -> None:
+    assert len(mistakes({"logLevel": "x" * 5000})) < 1000
+
+
+def test_settings_are_frozen() -> None:
+    settings = settings_from({}, "local")
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.log_level = "debug"
+
+
+def test_every_setting_says_what_is_allowed() -> None:
+    for key in setting_keys():
+        assert not re.search(r"typing|class |see docs", allowed(key)), key
+
+
+def test_the_documentation_has_a_row_for_every_setting_and_no_other() -> None:
+    page = (CHECKOUT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `([\w.]+)` \|", page, re.MULTILINE)) == set(setting_keys())
+
+
+def test_the_example_is_valid_and_shows_the_defaults() -> None:
+    document = yaml.safe_load((CHECKOUT / "stacks" / "local.example.yaml").read_text(encoding="utf-8")) or {}
+    config = document.get("config") or {}
+    text = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    assert settings_from(text, "local") == settings_from({}, "local")
+
+
+def test_what_the_example_shows_as_comments_is_valid_too() -> None:
+    lines = (CHECKOUT / "stacks" / "local.example.yaml").read_text(encoding="utf-8").splitlines()
+    uncommented = "\n".join(re.sub(r"^(\s*)#: ?", r"\1", line) for line in lines)
+    config = (yaml.safe_load(uncommented) or {})["config"]
+    text = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    assert settings_from(text, "local") == settings_from({}, "local")
+    assert {key.removeprefix("assistant:") for key in config} >= {"ports", "model", "inference", "worker", "platforms"}
