@@ -16,7 +16,7 @@ DIGEST_PREFIX = "sha256:"
 # Shorter than this it cannot hold the entropy that a fast hash relies on (16 characters of base64 are 96 bits).
 MIN_KEY_CHARACTERS = 16
 # RFC 6750's b64token, and a cap: nothing is hashed for a caller who sends a megabyte.
-_BEARER = re.compile(r"bearer +([A-Za-z0-9\-._~+/]{1,512}=*)", re.IGNORECASE | re.ASCII)
+_BEARER = re.compile(r"bearer +([A-Za-z0-9\-._~+/]{1,512}=*) *", re.IGNORECASE | re.ASCII)
 _B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*", re.ASCII)
 
 

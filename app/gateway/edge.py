@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.auth.api_keys import ApiKeys
 from app.gateway.routes import NO_BODY, Authentication, Route, RouteTable
+from app.http.bearer import require_key
 from app.http.body import read_bytes
 from app.http.errors import ApiError, render
 from app.http.health import LIVE_PATHS, READY_PATHS
@@ -90,22 +91,12 @@ class Edge:
     async def _authenticate(self, route: Route, scope: Scope, receive: Receive) -> Receive:
         """What the application receives, once it is known who asks."""
         if route.authentication is Authentication.API_KEY:
-            self._check_key(scope)
+            require_key(self._keys, Request(scope))
         if route.limit == NO_BODY:
             _refuse_body(scope)
         if route.authentication is Authentication.PLATFORM:
             return await self._check_platform(route, scope, receive)
         return receive
-
-    def _check_key(self, scope: Scope) -> None:
-        values = [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]
-        if not self._keys.accepts(values):
-            raise ApiError(
-                401,
-                "invalid_api_key",
-                "a valid API key is required: send it in the header Authorization: Bearer <key>",
-                headers={"WWW-Authenticate": "Bearer"},
-            )
 
     async def _check_platform(self, route: Route, scope: Scope, receive: Receive) -> Receive:
         platform = self._platforms.get(route.platform)

@@ -12,7 +12,7 @@ KEY = "k3y-0123456789abcdef_ABCDEF.~+/=="
 OTHER = "another-key-0123456789abcdef"
 
 
-@pytest.mark.parametrize("header", [f"Bearer {KEY}", f"bearer {KEY}", f"BEARER   {KEY}"])
+@pytest.mark.parametrize("header", [f"Bearer {KEY}", f"bearer {KEY}", f"BEARER   {KEY} "])
 def test_the_key_is_accepted(header: str) -> None:
     assert ApiKeys.parse(KEY).accepts([header])
 
@@ -28,7 +28,6 @@ def test_the_key_is_accepted(header: str) -> None:
         [f"Basic {KEY}"],
         [f"Bearer {KEY}x"],
         [f"Bearer {KEY[:-1]}"],
-        [f"Bearer {KEY} "],
         [f" Bearer {KEY}"],
         [f"Bearer {KEY}, Bearer {KEY}"],
         [f"Bearer {KEY}", f"Bearer {KEY}"],
