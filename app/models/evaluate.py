@@ -7,21 +7,20 @@ both. One question with a right answer tells nothing of that: a damaged model st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from app.models.manifest import Architecture, Gate, Thresholds
 from app.models.onnx_file import MODEL
+from app.models.session import CHUNK, Session
 
 DOCUMENT_MARK = "\n%%%\n"  # separates documents in evaluation.txt
-CHUNK = 128  # tokens a step: bounds the logits in memory to 128 * vocab * 4 bytes for each model
 
 Float = NDArray[np.float32]
 
@@ -56,9 +55,9 @@ class Tally:
         )
 
 
-def documents(tokenizer: Tokenizer, limit: int) -> list[list[int]]:
-    """The bundled text as token ids, one list a document, none longer than ``limit``."""
-    text = resources.files("app.models").joinpath("evaluation.txt").read_text(encoding="utf-8")
+def documents(tokenizer: Tokenizer, limit: int, name: str = "evaluation.txt") -> list[list[int]]:
+    """A bundled text as token ids, one list a document, none longer than ``limit``."""
+    text = resources.files("app.models").joinpath(name).read_text(encoding="utf-8")
     return [
         tokenizer.encode(document.strip("\n"), add_special_tokens=False).ids[:limit] for document in text.split(DOCUMENT_MARK)
     ]
@@ -69,10 +68,12 @@ def evaluate(
 ) -> Tally:
     """Compare two model directories of one architecture. ``report`` gets the share done, 0 to 1."""
     total, tally = sum(map(len, texts)), Tally()
-    models = [Model(directory, architecture, max(map(len, texts))) for directory in (reference, candidate)]
+    sessions = [Session(directory / MODEL, architecture, max(map(len, texts))) for directory in (reference, candidate)]
     for ids in texts:
         targets = np.asarray(ids[1:])
-        for start, expected, came in zip(range(0, len(ids), CHUNK), *(model.read(ids) for model in models), strict=True):
+        for start, expected, came in zip(
+            range(0, len(ids), CHUNK), *(session.logits(ids) for session in sessions), strict=True
+        ):
             following = targets[start : start + CHUNK]  # the last position of a document has no next token
             tally += compare(expected[: len(following)], came[: len(following)], following)
             report(tally.tokens / total)
@@ -98,35 +99,3 @@ def log_softmax(logits: Float) -> Float:
     shifted = logits - logits.max(axis=1, keepdims=True)
     result: Float = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return result
-
-
-class Model:
-    """A session with a KV cache for one sequence."""
-
-    def __init__(self, directory: Path, architecture: Architecture, capacity: int) -> None:
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        # A conversion shares the machine with builds and downloads: threads that spin would be in each other's way.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(str(directory / MODEL), options, providers=["CPUExecutionProvider"])
-        self._layers = architecture.layers
-        shape = (1, architecture.kv_heads, capacity, architecture.head_size)
-        self._cache = [onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(shape, np.float32)) for _ in range(2 * self._layers)]
-
-    def read(self, ids: list[int]) -> Iterator[Float]:
-        """Logits ``[up to CHUNK, vocab]`` of each position of one text, from an empty cache, chunk by chunk."""
-        for start in range(0, len(ids), CHUNK):
-            chunk = np.asarray([ids[start : start + CHUNK]], np.int64)
-            end = start + chunk.shape[1]
-            binding = self._session.io_binding()
-            binding.bind_cpu_input("input_ids", chunk)
-            binding.bind_cpu_input("positions", np.arange(chunk.shape[1], dtype=np.int64))
-            binding.bind_cpu_input("seqlens_k", np.asarray([end - 1], np.int32))
-            binding.bind_cpu_input("total_sequence_length", np.asarray(end, np.int32))
-            binding.bind_output("logits")  # first, since get_outputs() has the order of binding
-            for index, value in enumerate(self._cache):
-                name = f"{'value' if index % 2 else 'key'}_{index // 2}"
-                binding.bind_ortvalue_input(f"past_{name}", value)
-                binding.bind_ortvalue_output(f"present_{name}", value)
-            self._session.run_with_iobinding(binding)
-            yield binding.get_outputs()[0].numpy()[0]

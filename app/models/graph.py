@@ -197,7 +197,7 @@ class _Builder:
     ) -> tuple[str, str]:
         rows, columns = shape
         storage = storage or name
-        pair = _once_for_two(lambda: quantise(matrix()))
+        pair = _once_for_two(lambda: quantise(matrix(), self.weights.columns(name)))
         codes = self._add(f"{name}.codes", UINT8, code_shape, lambda: pair()[0], f"{storage}.codes")
         scale_shape = (rows, columns // BLOCK_SIZE)
         scales = self._add(f"{name}.scales", FLOAT, scale_shape, lambda: pair()[1], f"{storage}.scales")

@@ -27,19 +27,23 @@ Float = NDArray[np.float32]
 Quantised = tuple[NDArray[np.uint8], Float]
 
 
-def quantise(matrix: Float) -> Quantised:
-    """``[N, K]`` -> codes ``[N, K / 32, 32]`` and scales ``[N, K / 32]``. ``K`` must be a multiple of 32."""
-    rows, columns = matrix.shape
-    if columns % BLOCK_SIZE:
-        raise ValueError(f"rows of {columns} values are no multiple of the block size {BLOCK_SIZE}")
-    blocks = matrix.reshape(-1, BLOCK_SIZE)
+def quantise(matrix: Float, columns: Float | None = None) -> Quantised:
+    """``[N, K]`` -> codes ``[N, K / 32, 32]`` and scales ``[N, K / 32]``. ``K`` must be a multiple of 32.
+
+    ``columns``: factors, ``[K]``, by which the columns are to be multiplied first.
+    """
+    rows, width = matrix.shape
+    if width % BLOCK_SIZE:
+        raise ValueError(f"rows of {width} values are no multiple of the block size {BLOCK_SIZE}")
+    original = matrix.reshape(-1, BLOCK_SIZE)
+    blocks = original if columns is None else (matrix * columns).reshape(-1, BLOCK_SIZE)
     plain = np.abs(blocks).max(axis=1) / np.float32(LARGEST)
-    grid = grid_scales(blocks, plain)
+    grid = grid_scales(original, plain)  # powers of two leave a value on the grid
     (plain_codes, plain_error), (grid_codes, grid_error) = _round(blocks, plain), _round(blocks, grid)
     better = grid_error < plain_error
     codes = np.where(better[:, None], grid_codes, plain_codes) + ZERO_POINT
     scales = np.where(better, grid, plain)
-    shape = (rows, columns // BLOCK_SIZE)
+    shape = (rows, width // BLOCK_SIZE)
     return codes.astype(np.uint8).reshape(*shape, BLOCK_SIZE), scales.astype(np.float32).reshape(shape)
 
 
@@ -50,7 +54,8 @@ def dequantise(codes: NDArray[np.uint8], scales: Float) -> Float:
 
 
 def grid_scales(blocks: Float, plain: Float) -> Float:
-    """For each block of ``[n, 32]`` the scale ``step / k`` that also meets its lowest value best; ``plain`` where none fits."""
+    """For each block of ``[n, 32]`` the scale ``step / k`` that also meets its lowest value best, and is not below ``plain``,
+    where codes would not suffice; ``plain`` itself where there is none."""
     low = blocks.min(axis=1)
     step = (blocks.max(axis=1) - low) / np.float32(GRID_STEPS)
     safe = np.where(step > 0, step, np.float32(1))

@@ -12,7 +12,7 @@ from app.models.manifest import Gate, Precision, Thresholds
 from app.models.sources import Source
 
 # Raise it with every change to the graph, the quantisation, the tokenizer or the gate: older entries are then not found again.
-CONVERTER = 1
+CONVERTER = 2
 DEFAULT_THRESHOLDS = Thresholds(max_kl=default.MAX_KL, min_top1=default.MIN_TOP1)
 
 

@@ -66,6 +66,10 @@ class Weights:
         self._file, self.architecture = file, architecture
         self.tied = "output.weight" not in file.tensors
 
+    def columns(self, layer_name: str) -> Float | None:
+        """Factors by which the columns of a linear layer are to be multiplied, ``[in]``; None: by nothing."""
+        return None
+
     def embedding(self) -> Float:
         """``[vocab, hidden]``"""
         return self._file.read("token_embd.weight")
