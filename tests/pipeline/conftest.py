@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import socket
+import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -89,3 +95,65 @@ async def harness(request: pytest.FixtureRequest) -> AsyncIterator[MemoryHarness
 def queue(harness: Any) -> Queue:
     made: Queue = harness.make(QueuePolicy(max_attempts=3))
     return made
+
+
+@dataclass
+class Request:
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class HttpServer:
+    """A real server on loopback with answers set by the test; records what comes. 404 where nothing was set."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self._answers: dict[str, tuple[int, bytes, dict[str, str], float]] = {}
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                outer.requests.append(Request(self.path, {name.lower(): value for name, value in self.headers.items()}, body))
+                status, content, headers, delay = outer._answers.get(self.path, (404, b"{}", {}, 0.0))
+                time.sleep(delay)
+                with contextlib.suppress(OSError):  # who asked may have gone
+                    self.send_response(status)
+                    for name, value in {"Content-Length": str(len(content)), **headers}.items():
+                        self.send_header(name, value)
+                    self.end_headers()
+                    self.wfile.write(content)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def answer(self, path: str, status: int, body: Any, *, headers: dict[str, str] | None = None, delay: float = 0.0) -> None:
+        content = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        self._answers[path] = (status, content, headers or {}, delay)
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def http_server() -> Iterator[HttpServer]:
+    server = HttpServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
