@@ -74,7 +74,7 @@ async def work(settings: WorkerSettings, library: Library, generic: GenericPlatf
     install(app)
     app.include_router(router(lifecycle, ready=lambda: readiness(worker, queue)))
     # Work is broken off a little before the process must be gone, so that its leases can still be given back.
-    finish_seconds = max(settings.drain_seconds - RELEASE_SECONDS, 0.0)
+    finish_seconds = max(settings.drain_seconds - 2 * RELEASE_SECONDS, 0.0)
     return await serve(
         app,
         settings.host,

@@ -69,7 +69,9 @@ class Worker:
                 if away:
                     self._log.info("queue back")
                 away = False
-                if lease is not None:
+                if lease is not None and self._stopping.is_set():
+                    await self._give_back(lease)
+                elif lease is not None:
                     self._start(lease)
         finally:
             self._ended.set()
@@ -87,6 +89,8 @@ class Worker:
             for task in self._tasks:
                 task.cancel()
             await asyncio.wait(self._tasks, timeout=RELEASE_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), RELEASE_SECONDS)
 
     def _start(self, lease: Lease) -> None:
         task = asyncio.create_task(self._work(lease))
@@ -146,8 +150,11 @@ class Worker:
         work.cancel()
         await asyncio.wait({work})
         if self._processor.repeatable(lease.event):
-            with contextlib.suppress(LeaseLost, QueueUnavailable):
-                await self._queue.retry(lease, 0.0, "the worker stopped", counted=False)
+            await self._give_back(lease)
+
+    async def _give_back(self, lease: Lease) -> None:
+        with contextlib.suppress(LeaseLost, QueueUnavailable):
+            await self._queue.retry(lease, 0.0, "the worker stopped", counted=False)
 
     async def _renew(self, lease: Lease) -> None:
         """Returns when the lease is lost, or must be taken for lost because the queue was away for its length."""

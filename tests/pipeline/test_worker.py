@@ -1,0 +1,367 @@
+"""The worker's promises: real worker and processor, in-memory queue; platform and model are stand-ins that keep a record."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from app.pipeline.answer import InferenceUnavailable, QuestionTooLong
+from app.pipeline.event import Event
+from app.pipeline.memory_queue import MemoryQueue
+from app.pipeline.processor import Processor
+from app.pipeline.queue import QueuePolicy, QueueUnavailable, State
+from app.pipeline.responses import Response
+from app.pipeline.worker import Worker, WorkerPolicy
+from app.platforms.platform import CalendarEntry, CalendarEvent, GivenUp, OutcomeUnknown, Retryable
+from app.tasks.actions import registry
+from app.tasks.template import load_library
+
+LEASE_SECONDS = 0.3
+WAIT_SECONDS = 0.1
+POLICY = QueuePolicy(lease_seconds=LEASE_SECONDS, max_attempts=3)
+
+
+@dataclass
+class RecordingPlatform:
+    """Remembers what it was told to do, and under which key; ``trouble`` is called before each effect."""
+
+    name: str = "generic"
+    idempotent: bool = True
+    sent: list[tuple[str, str]] = field(default_factory=list)  # key, text
+    created: list[tuple[str, CalendarEntry]] = field(default_factory=list)
+    trouble: Callable[[str], Awaitable[None]] | None = None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def send(self, event: Event, response: Response, key: str) -> None:
+        if self.trouble:
+            await self.trouble("send")
+        self.sent.append((key, response.text))
+        self.changed.set()
+
+    async def create_calendar_event(self, event: Event, entry: CalendarEntry, key: str) -> CalendarEvent:
+        if self.trouble:
+            await self.trouble("create")
+        self.created.append((key, entry))
+        return CalendarEvent(id="1", url="https://calendar.example/1")
+
+
+@dataclass
+class Model:
+    """Says ``text``, numbered, so that a second answer can be told from the first."""
+
+    asked: int = 0
+    trouble: Callable[[str], Awaitable[None]] | None = None
+
+    async def answer(self, question: str, context: str = "") -> str:
+        self.asked += 1
+        if self.trouble:
+            await self.trouble(question)
+        return f"answer {self.asked}"
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.queue = MemoryQueue(POLICY)
+        self.platform = RecordingPlatform()
+        self.model = Model()
+        self.library = load_library(None, registry())
+        self._running: list[tuple[Worker, asyncio.Task[None]]] = []
+
+    def start(self, concurrency: int = 4, queue: Any = None) -> Worker:
+        queue = queue or self.queue
+        processor = Processor(queue, self.model, self.library, {self.platform.name: self.platform})  # type: ignore[arg-type]
+        worker = Worker(queue, processor, WorkerPolicy(concurrency=concurrency, lease_seconds=LEASE_SECONDS))
+        self._running.append((worker, asyncio.create_task(worker.run())))
+        return worker
+
+    async def state(self, event: Event, *states: State) -> State:
+        """The event's state, once it is one of ``states``."""
+        async with asyncio.timeout(10):
+            while (trace := await self.queue.trace(event.key)) is None or trace.state not in states:  # noqa: ASYNC110 (tells nobody)
+                await asyncio.sleep(0.005)
+        return trace.state
+
+    async def close(self) -> None:
+        for worker, task in self._running:
+            await worker.drain(0)
+            await task
+
+
+@pytest.fixture
+async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    monkeypatch.setattr("app.pipeline.outcome.BASE_SECONDS", 0.02)
+    monkeypatch.setattr("app.pipeline.outcome.LONGEST_SECONDS", 0.05)
+    monkeypatch.setattr("app.pipeline.worker.WAIT_SECONDS", WAIT_SECONDS)
+    found = Bench()
+    yield found
+    await found.close()
+
+
+def failing(error: Exception, times: int = 1) -> Callable[[str], Awaitable[None]]:
+    left = times
+
+    async def trouble(_: str) -> None:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise error
+
+    return trouble
+
+
+def hanging(reached: asyncio.Event) -> Callable[[str], Awaitable[None]]:
+    async def trouble(_: str) -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    return trouble
+
+
+async def test_a_question_is_answered_once(bench: Bench, make_event: Any) -> None:
+    bench.start()
+    event = make_event(text="What is the capital of France?")
+    await bench.queue.deliver(event)
+    await bench.state(event, State.DONE)
+    assert [text for _, text in bench.platform.sent] == ["answer 1"]
+
+
+async def test_a_command_creates_the_entry_and_confirms_it(bench: Bench, make_event: Any) -> None:
+    bench.start()
+    event = make_event(text="创建一个周会的日程在2026-12-01")
+    await bench.queue.deliver(event)
+    await bench.state(event, State.DONE)
+    ((_, entry),) = bench.platform.created
+    assert (entry.summary, entry.start.isoformat(), entry.attendees) == ("周会", "2026-12-01", ("alice",))
+    assert [text for _, text in bench.platform.sent] == ["已创建日程：周会（2026-12-01）\nhttps://calendar.example/1"]
+    assert bench.model.asked == 0
+
+
+async def test_a_failed_send_is_tried_again_with_the_same_key_and_the_same_words(bench: Bench, make_event: Any) -> None:
+    keys: list[str] = []
+    send = bench.platform.send
+
+    async def flaky(event: Event, response: Response, key: str) -> None:
+        keys.append(key)
+        if len(keys) < 3:
+            raise Retryable("500")
+        await send(event, response, key)
+
+    bench.platform.send = flaky  # type: ignore[method-assign]
+    bench.start()
+    event = make_event()
+    await bench.queue.deliver(event)
+    await bench.state(event, State.DONE)
+    assert len(keys) == 3
+    assert len(set(keys)) == 1
+    assert bench.model.asked == 1, "the recorded answer is sent again, not another one"
+    assert bench.platform.sent == [(keys[0], "answer 1")]
+
+
+async def test_an_outage_of_inference_kills_no_event(bench: Bench, make_event: Any) -> None:
+    bench.model.trouble = failing(InferenceUnavailable("503", retry_after=0.01), times=8)  # more than max_attempts
+    bench.start()
+    event = make_event()
+    await bench.queue.deliver(event)
+    await bench.state(event, State.DONE)
+    assert len(bench.platform.sent) == 1
+
+
+async def test_an_event_that_keeps_failing_is_dead_and_its_successor_flows(bench: Bench, make_event: Any) -> None:
+    async def trouble(question: str) -> None:
+        if question == "poison":
+            raise ZeroDivisionError("canary")
+
+    bench.model.trouble = trouble
+    bench.start()
+    poison, after = make_event("1", text="poison"), make_event("2", text="fine")
+    await bench.queue.deliver(poison)
+    await bench.queue.deliver(after)
+    await bench.state(after, State.DONE)
+    trace = await bench.queue.trace(poison.key)
+    assert trace is not None
+    assert (trace.state, trace.attempts) == (State.DEAD, 3)
+    assert "canary" not in str(trace)
+    assert len(bench.platform.sent) == 1
+
+
+async def test_a_refused_send_is_dead_at_once(bench: Bench, make_event: Any) -> None:
+    bench.platform.trouble = failing(GivenUp("the platform answered 404"))
+    bench.start()
+    event = make_event()
+    await bench.queue.deliver(event)
+    await bench.state(event, State.DEAD)
+    assert [(aside.reason, aside.attempts) for aside in await bench.queue.set_aside()] == [("the platform answered 404", 1)]
+
+
+async def test_a_question_too_long_for_the_model_gets_a_polite_answer(bench: Bench, make_event: Any) -> None:
+    bench.model.trouble = failing(QuestionTooLong("400"))
+    bench.start()
+    event = make_event(text="很长的问题")
+    await bench.queue.deliver(event)
+    await bench.state(event, State.DONE)
+    assert [text for _, text in bench.platform.sent] == ["问题太长了，我一次读不完。请缩短后再试。"]
+
+
+async def test_an_event_of_an_unknown_platform_is_dead_not_lost(bench: Bench, make_event: Any) -> None:
+    bench.start()
+    event = make_event(platform="pigeon")
+    await bench.queue.deliver(event)
+    await bench.state(event, State.DEAD)
+    (aside,) = await bench.queue.set_aside()
+    assert aside.reason == 'no platform "pigeon" is set up here'
+
+
+async def test_work_longer_than_the_lease_is_renewed_and_done_once(bench: Bench, make_event: Any) -> None:
+    async def slow(_: str) -> None:
+        await asyncio.sleep(LEASE_SECONDS * 3)
+
+    bench.model.trouble = slow
+    bench.start()
+    bench.start()
+    event = make_event()
+    await bench.queue.deliver(event)
+    await bench.state(event, State.DONE)
+    trace = await bench.queue.trace(event.key)
+    assert trace is not None
+    assert trace.attempts == 1
+    assert len(bench.platform.sent) == 1
+
+
+async def test_a_worker_that_lost_its_lease_breaks_the_work_off(bench: Bench, make_event: Any) -> None:
+    """Its renewals fail for longer than the lease, as when Redis is cut off from this worker alone."""
+
+    class CutOff:
+        cut = False
+
+        def __getattr__(self, name: str) -> Any:
+            act = getattr(bench.queue, name)
+
+            async def perhaps(*arguments: Any, **more: Any) -> Any:
+                if self.cut:
+                    raise QueueUnavailable("cut off")
+                return await act(*arguments, **more)
+
+            return perhaps
+
+    reached = asyncio.Event()
+    bench.model.trouble = hanging(reached)
+    cut_off = CutOff()
+    worker = bench.start(queue=cut_off)
+    event = make_event()
+    await bench.queue.deliver(event)
+    await reached.wait()
+    cut_off.cut = True
+    async with asyncio.timeout(5):
+        while worker.in_flight:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert bench.platform.sent == []
+    bench.model.trouble = None
+    bench.start()
+    await bench.state(event, State.DONE)
+    assert len(bench.platform.sent) == 1
+
+
+async def test_draining_finishes_what_runs_and_takes_nothing_more(bench: Bench, make_event: Any) -> None:
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    async def trouble(_: str) -> None:
+        reached.set()
+        await go_on.wait()
+
+    bench.model.trouble = trouble
+    worker = bench.start()
+    running, later = make_event("1", conversation="a"), make_event("2", conversation="b")
+    await bench.queue.deliver(running)
+    await reached.wait()
+    draining = asyncio.create_task(worker.drain(5))
+    await asyncio.sleep(WAIT_SECONDS * 2)  # until the loop has seen the flag: within one wait
+    await bench.queue.deliver(later)
+    go_on.set()
+    await draining
+    assert await bench.state(running, State.DONE) == State.DONE
+    trace = await bench.queue.trace(later.key)
+    assert trace is not None
+    assert trace.state == State.QUEUED
+
+
+async def test_when_the_drain_is_over_the_lease_is_given_back_and_no_attempt_is_charged(bench: Bench, make_event: Any) -> None:
+    reached = asyncio.Event()
+    bench.model.trouble = hanging(reached)
+    worker = bench.start()
+    event = make_event()
+    await bench.queue.deliver(event)
+    await reached.wait()
+    await worker.drain(0.05)
+    assert await bench.state(event, State.RETRYING) == State.RETRYING
+    assert bench.platform.sent == []
+    lease = await bench.queue.lease("next")  # at once, not when the lease expires
+    assert lease is not None
+    for _ in range(2):
+        await bench.queue.retry(lease, 0, "fails")
+        lease = await bench.queue.lease("next")
+        assert lease is not None, "two of three attempts are used, the broken-off one is not among them"
+
+
+class TestWithoutIdempotencyKeys:
+    """A platform that cannot tell a repeated send from a new one."""
+
+    @pytest.fixture(autouse=True)
+    def not_idempotent(self, bench: Bench) -> None:
+        bench.platform.idempotent = False
+
+    async def test_all_goes_well_as_before(self, bench: Bench, make_event: Any) -> None:
+        bench.start()
+        event = make_event(text="创建一个周会的日程在2026-12-01")
+        await bench.queue.deliver(event)
+        await bench.state(event, State.DONE)
+        assert (len(bench.platform.created), len(bench.platform.sent)) == (1, 1)
+
+    @pytest.mark.parametrize("error", [OutcomeUnknown("no answer came"), ConnectionResetError("by peer")])
+    async def test_a_send_of_unknown_outcome_is_parked_and_not_repeated(
+        self, bench: Bench, make_event: Any, error: Exception
+    ) -> None:
+        bench.platform.trouble = failing(error)
+        bench.start()
+        event = make_event()
+        await bench.queue.deliver(event)
+        await bench.state(event, State.UNKNOWN)
+        await asyncio.sleep(LEASE_SECONDS * 2)
+        assert bench.platform.sent == []
+
+    async def test_a_send_that_did_not_happen_is_repeated(self, bench: Bench, make_event: Any) -> None:
+        bench.platform.trouble = failing(Retryable("429", retry_after=0.01))
+        bench.start()
+        event = make_event()
+        await bench.queue.deliver(event)
+        await bench.state(event, State.DONE)
+        assert len(bench.platform.sent) == 1
+
+    async def test_a_worker_stopped_in_the_middle_of_a_send_leaves_it_unknown(self, bench: Bench, make_event: Any) -> None:
+        reached = asyncio.Event()
+        bench.platform.trouble = hanging(reached)
+        worker = bench.start()
+        event = make_event()
+        await bench.queue.deliver(event)
+        await reached.wait()
+        await worker.drain(0.05)
+        bench.platform.trouble = None
+        bench.start()
+        await bench.state(event, State.UNKNOWN)  # when the lease expires
+        assert bench.platform.sent == []
+
+    async def test_a_task_done_by_a_lost_worker_is_not_done_again(self, bench: Bench, make_event: Any) -> None:
+        """The entry was made and recorded; the send was not begun: the next attempt only sends."""
+        event = make_event(text="创建一个周会的日程在2026-12-01")
+        await bench.queue.deliver(event)
+        lease = await bench.queue.lease("lost")
+        assert lease is not None
+        await bench.queue.record_intent(lease, "task")
+        await bench.queue.record_outcome(lease, "handled", "已创建日程：周会（2026-12-01）")
+        bench.start()
+        await bench.state(event, State.DONE)
+        assert bench.platform.created == []
+        assert [text for _, text in bench.platform.sent] == ["已创建日程：周会（2026-12-01）"]
