@@ -73,7 +73,7 @@ def test_an_inference_service_that_is_away_or_slow_is_503_or_504(start_gateway: 
     assert (ready.status_code, ready.json()["inference"]) == (200, "unreachable"), "events can still be taken"
     away.stop()
     slow = start_gateway(redis_server, INFERENCE_TIMEOUT_SECONDS="0.3")
-    inference.faults.append(Fault("/predict", "slow", seconds=1.0))
+    inference.faults.append(Fault("/predict", "slow", seconds=1.0, after_effect=True))
     response = ask(slow, "x")
     assert (response.status_code, response.json()["error"]["code"]) == (504, "inference_timeout")
     slow.stop()

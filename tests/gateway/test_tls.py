@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import socket
 import ssl
 import subprocess
@@ -16,8 +17,12 @@ from typing import Any
 import pytest
 from cryptography import x509
 
+from app.auth.api_keys import ApiKeyError
+from app.gateway.__main__ import main
 from app.gateway.certificate import follow
-from app.http.serve import tls_context
+from app.http.serve import ServeError, tls_context
+from app.platforms.standard_webhooks import SecretError
+from app.settings import GatewaySettings, SettingsError, load
 
 
 def lenient_client(version: ssl.TLSVersion) -> ssl.SSLContext:
@@ -118,10 +123,15 @@ GOOD = {"API_KEY": "k" * 32, "INFERENCE_API_KEY": "x", "GENERIC_WEBHOOK_SECRET":
         ({"INFERENCE_URL": "file:///etc/passwd"}, "INFERENCE_URL"),
     ],
 )
-def test_wrong_settings_are_one_sentence_without_a_traceback_or_a_secret(changes: dict[str, str], named: str) -> None:
-    environment = {"PATH": os.environ["PATH"], **GOOD, **changes}
+async def test_wrong_settings_are_named_and_no_secret_is(changes: dict[str, str], named: str) -> None:
+    with pytest.raises((SettingsError, ApiKeyError, SecretError, ServeError), match=re.escape(named)) as refused:
+        await main(load(GatewaySettings, {**GOOD, **changes}))
+    assert "canary" not in str(refused.value)
+
+
+def test_a_wrong_setting_ends_the_process_with_one_sentence() -> None:
+    environment = {"PATH": os.environ["PATH"], **GOOD, "API_KEY": "short-canary"}
     ended = subprocess.run([sys.executable, "-m", "app.gateway"], env=environment, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 2
-    assert named in ended.stderr
-    assert "Traceback" not in ended.stderr
-    assert "canary" not in ended.stderr
+    assert ended.stderr.startswith("gateway: an API key has 12 characters, at least 16")
+    assert "Traceback" not in ended.stderr and "canary" not in ended.stderr
