@@ -95,10 +95,9 @@ def test_the_packages_are_those_of_the_lock(clone, first):
     listed = json.loads(clone.run(".venv/bin/python", "-m", "uv", "pip", "list", "--format", "json").stdout)
     installed = {package["name"]: package["version"] for package in listed}
     lock = (clone.folder / "requirements/development.lock").read_text()
-    locked = dict(re.findall(r"^([a-z0-9-]+)==([^ \n;]+)", lock, re.MULTILINE))
-    assert locked["pulumi"] == installed["pulumi"] == PULUMI_VERSION
-    assert {name: version for name, version in installed.items() if name in locked and locked[name] != version} == {}
-    assert set(installed) - set(locked) <= {"assistant-stack", "pip", "setuptools"}
+    locked = set(re.findall(r"^([a-z0-9-]+)==([^ \n;]+)", lock, re.MULTILINE))  # some twice, by version of Python
+    assert installed["pulumi"] == PULUMI_VERSION
+    assert set(installed.items()) - locked - {(name, installed.get(name)) for name in ("assistant-stack", "pip")} == set()
 
 
 def test_the_engine_runs_a_program(clone, first):

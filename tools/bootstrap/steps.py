@@ -107,6 +107,9 @@ def run_all(steps: Sequence[Step], logs: Path, watch: Callable[[], None], interv
         except StepError as error:
             step.problem = str(error)
             step.state = "stopped" if failed.is_set() else "failed"
+        except OSError as error:
+            step.problem = f"{error.strerror}: {error.filename}"
+            step.state = "failed"
         except Exception as error:  # a mistake of ours must not leave the others waiting for ever
             step.problem = f"{type(error).__name__}: {error}"
             step.state = "failed"
