@@ -304,10 +304,6 @@ class Resource:
     def leaves(self) -> Iterator[Leaf]:
         return leaves(dict(self.properties))
 
-    def secrets(self) -> list[str]:
-        """The texts under a secret mark, for redaction."""
-        return [leaf.value for leaf in self.leaves() if leaf.marked and isinstance(leaf.value, str)]
-
 
 @dataclass(frozen=True)
 class Stack:

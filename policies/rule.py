@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from policies.resource import Malformed, NotKnown, Resource, Stack, redact
+from policies.secret_scanning import scan
 
 # Annex A of ISO/IEC 27001:2022: 37 organisational, 8 people, 14 physical and 34 technological controls.
 ANNEX_A_SIZES = {5: 37, 6: 8, 7: 14, 8: 34}
@@ -143,8 +144,8 @@ class StackRule(Metadata):
 
 
 def judge(rule: Rule, resource: Resource) -> Verdict:
-    """Apply ``rule``; never raises, and no reason repeats a value that the resource marks as secret."""
-    return _redacted(_settle(lambda: rule.check(resource)), resource.secrets())
+    """Apply ``rule``; never raises, and no reason repeats a value that is marked as secret or looks like one."""
+    return _redacted(_settle(lambda: rule.check(resource)), [resource])
 
 
 def judge_stack(rule: StackRule, stack: Stack) -> list[Finding]:
@@ -153,8 +154,7 @@ def judge_stack(rule: StackRule, stack: Stack) -> list[Finding]:
         findings = list(rule.check(stack))
     except Exception:
         findings = [Finding("", _settle(lambda: _first(rule.check(stack))))]
-    secrets = [secret for resource in stack.resources for secret in resource.secrets()]
-    return [Finding(finding.urn, _redacted(finding.verdict, secrets)) for finding in findings]
+    return [Finding(finding.urn, _redacted(finding.verdict, stack.resources)) for finding in findings]
 
 
 def _first(findings: Sequence[Finding]) -> Verdict:
@@ -173,8 +173,13 @@ def _settle(check: Callable[[], Verdict]) -> Verdict:
         return fail(f"the rule could not read this resource ({type(error).__name__}); it is malformed, or the rule is wrong")
 
 
-def _redacted(verdict: Verdict, secrets: Iterable[str]) -> Verdict:
-    hidden = list(secrets)
-    if not hidden or not verdict.reasons:
+def _redacted(verdict: Verdict, resources: Sequence[Resource]) -> Verdict:
+    if not verdict.reasons:
         return verdict
+    hidden = [
+        leaf.value
+        for resource in resources
+        for leaf in resource.leaves()
+        if isinstance(leaf.value, str) and (leaf.marked or scan(leaf.keys, leaf.value))
+    ]
     return Verdict(verdict.outcome, tuple(redact(reason, hidden) for reason in verdict.reasons))

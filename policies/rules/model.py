@@ -7,10 +7,12 @@ from typing import Final
 
 from policies.local_types import MODEL
 from policies.resource import Resource
-from policies.rule import PASS, Rule, Severity, Verdict, fail
+from policies.rule import PASS, Rule, Severity, Verdict, all_of, fail
 from policies.rules import links
 
-SHA256: Final = re.compile(r"(?:sha256:)?([0-9a-f]{64})", re.IGNORECASE)
+SHA256: Final = re.compile(r"[0-9a-f]{64}", re.IGNORECASE)
+# `pypi:package==1.0?sha256=…#member` and `https://…#sha256=…`: the digest of the artefact that holds the model.
+IN_SOURCE: Final = re.compile(r"[?&#]sha256=([^&#]*)")
 # The digest of nothing, and a digit that repeats: filled in to have something there.
 EMPTY_SHA256: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
@@ -20,12 +22,19 @@ def pinned(resource: Resource) -> Verdict:
     source, digest = view.text("source"), view.text("sha256")
     if not source:
         return fail("source is missing")
-    match = SHA256.fullmatch(digest or "")
-    if match is None:
-        return fail("sha256 is missing" if not digest else "sha256 is no SHA-256 digest of 64 hexadecimal digits")
-    value = match[1].lower()
-    if value == EMPTY_SHA256 or len(set(value)) == 1:
-        return fail("sha256 is a placeholder, not the digest of a model")
+    in_source = IN_SOURCE.search(source)
+    digests = {"sha256": digest, "source's sha256": in_source[1] if in_source else None}
+    given = {name: value for name, value in digests.items() if value is not None}
+    if not given:
+        return fail("neither sha256 nor a ?sha256=… in source says which model it is")
+    return all_of(_digest(name, value) for name, value in given.items())
+
+
+def _digest(name: str, value: str) -> Verdict:
+    if not SHA256.fullmatch(value):
+        return fail(f"{name} is no SHA-256 digest of 64 hexadecimal digits")
+    if value.lower() == EMPTY_SHA256 or len(set(value.lower())) == 1:
+        return fail(f"{name} is a placeholder, not the digest of a model")
     return PASS
 
 

@@ -13,6 +13,7 @@ from policies.resource import Resource, Stack, View
 from policies.rule import PASS, Finding, Rule, Severity, StackRule, Verdict, all_of, each, fail, undetermined
 from policies.rules import links
 from policies.secret_scanning import names_a_secret
+from policies.show import show
 
 FILE_SUFFIX: Final = "_FILE"
 # Variables that name a private file without the suffix.
@@ -67,7 +68,7 @@ def _statuses(resource: Resource) -> Verdict:
     if files is None:
         return undetermined("files: the resource does not say yet how its files are; the update does")
     return all_of(
-        PASS if status == OK else fail(f"files.{name} is not private and as written: {status or 'no status'}")
+        PASS if status == OK else fail(f"files.{name} is not private and as written: {show(status or 'no status')}")
         for name, status in ((name, files.text(name)) for name in files.names())
     )
 
