@@ -111,6 +111,10 @@ def load(model: type[S], environment: Mapping[str, str]) -> S:
                 values[field] = Path(file).read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError) as error:
                 mistakes.append(f"{name}_FILE={file}: cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8'})")
+    for field, value in values.items():
+        # An empty key would be a key: one that everybody has.
+        if SecretStr in _types(model.model_fields[field].annotation) and not value.strip():
+            mistakes.append(f"{field.upper()} is empty: give it a value or take it out of the environment")
     known_bad = {line.split("_FILE=")[0].lower() for line in mistakes}
     try:
         settings = model.model_validate(values)

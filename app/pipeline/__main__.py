@@ -37,8 +37,11 @@ def main() -> int:
         settings = load(WorkerSettings, os.environ)
         library = load_library(settings.tasks_directory, registry())
         generic = GenericPlatform.from_settings(settings) if settings.generic_url else None
-    except (SettingsError, SecretError, LibraryError) as error:
+    except (SettingsError, LibraryError) as error:
         print(f"worker: cannot start:\n{error}", file=sys.stderr)
+        return EXIT_CONFIGURATION
+    except SecretError as error:
+        print(f"worker: cannot start:\nGENERIC_WEBHOOK_SECRET: {error}", file=sys.stderr)
         return EXIT_CONFIGURATION
     configure("worker", settings.log_level)
     try:
