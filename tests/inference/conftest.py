@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import httpx2
 import numpy as np
@@ -35,13 +35,11 @@ CONTEXT = 16384
 KEY = "key-of-the-tests"
 
 
-class RandomWeights:
-    """Stands for app.models.weights.Weights: random matrices of the right shapes."""
-
-    tied = False
+class RandomWeights(Weights):
+    """Random matrices of the right shapes, without a GGUF file."""
 
     def __init__(self, architecture: manifest.Architecture, seed: int = 3) -> None:
-        self.architecture = architecture
+        self.architecture, self.tied = architecture, False
         self._random = np.random.default_rng(seed)
         self._made: dict[object, NDArray[np.float32]] = {}
 
@@ -112,7 +110,7 @@ def write_model(directory: Path, precision: manifest.Precision, end_ids: list[in
         rope_theta=10_000.0,
         rms_norm_epsilon=1e-5,
     )
-    weights = cast(Weights, RandomWeights(architecture))
+    weights = RandomWeights(architecture)
     files = onnx_file.write(graph.build(weights, precision), directory)
     tokenizer_path = directory / "tokenizer.json"
     files["tokenizer.json"] = manifest.FileRecord(sha256=manifest.sha256_of(tokenizer_path), size=tokenizer_path.stat().st_size)

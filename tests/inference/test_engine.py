@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import random
 import threading
@@ -7,15 +8,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 from numpy.typing import NDArray
+from pydantic import SecretStr
 
+from app.http.lifecycle import Lifecycle
+from app.inference import server, tokenizer
 from app.inference.cache import KVCache
+from app.inference.chat import Frame
 from app.inference.engine import Engine
 from app.inference.errors import StartError
+from app.inference.model import Model
 from app.inference.runner import Runner, open_session
 from app.inference.sequence import Sequence
 from app.models.manifest import Manifest, load
+from app.settings import InferenceSettings
 
 WAIT = 60.0
 
@@ -196,6 +204,43 @@ def test_a_sequence_that_fails_in_a_step_does_not_take_its_neighbours_along(benc
     assert complete(runs, prompts[0], 40).generated == expected[0]
 
 
+class Stuck(Runner):
+    """Its steps wait until they are let go, as a hanging driver's would."""
+
+    def prefill(self, row: int, tokens: list[int], start: int) -> NDArray[np.float32]:
+        assert self.let_go.wait(WAIT)
+        return super().prefill(row, tokens, start)
+
+    let_go: threading.Event
+
+
+async def test_a_stuck_decode_thread_is_not_ready_then_not_alive_and_recovers(
+    bench: Bench, engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = Stuck(bench.session, bench.manifest.architecture, bench.runner(1).cache)
+    runner.let_go = threading.Event()
+    runs = engine(runner)
+    settings = InferenceSettings(model_path=bench.directory, api_key=SecretStr("k"))
+    service = server.Service(settings, Lifecycle())
+    words = tokenizer.load(bench.directory / "tokenizer.json", Frame())
+    service.model = Model(bench.manifest, words, runs, 2048)
+    monkeypatch.setattr(server, "STALLED_SECONDS", 0.1)
+    assert (await service.ready()).reason is None  # idle is no stall
+
+    _, done = submit(runs, [5], 3)
+    await asyncio.sleep(0.2)
+    assert "while requests run" in str((await service.ready()).reason)
+    assert (await service.live()).reason is None
+    monkeypatch.setattr(server, "STUCK_SECONDS", 0.1)
+    assert (await service.live()).reason is not None
+
+    runner.let_go.set()
+    assert done.wait(WAIT)
+    assert (await service.ready()).reason is None
+    runs.stop(5)
+    assert "has ended" in str((await service.live()).reason)
+
+
 def test_times_are_recorded_in_order(bench: Bench, engine) -> None:
     sequence = complete(engine(bench.runner(1)), [5, 6], 5)
     times = [sequence.arrived_at, sequence.started_at, sequence.first_token_at, sequence.finished_at]
@@ -203,8 +248,6 @@ def test_times_are_recorded_in_order(bench: Bench, engine) -> None:
 
 
 def test_a_device_that_is_not_there_is_refused_with_the_reason(bench: Bench) -> None:
-    import onnxruntime
-
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this ONNX Runtime is built with CUDA")
     with pytest.raises(StartError, match=r"INFERENCE_DEVICE=cuda: this ONNX Runtime has no CUDAExecutionProvider"):
