@@ -12,7 +12,7 @@
 
 Patterns run on RE2: time linear in the message, whatever the pattern. A pattern must match the *whole* message, less
 surrounding white space and closing punctuation: found anywhere, it would carry a task out for "如何创建一个会议的日程?", which
-asks how. A question mark is therefore kept: "创建周会的日程？" is a question too, and is answered as one.
+asks how. What ends in a question mark is never a command: "创建周会的日程？" is a question too, and is answered as one.
 
 A library with a mistake is refused as a whole, with every mistake listed.
 """
@@ -32,7 +32,8 @@ import yaml
 from app.tasks.actions import Action
 from app.tasks.expression import Expression, ExpressionError, parse
 
-CLOSING = " \t\r\n\u3000。．.！!～~…，,；;、"  # what may follow a command without changing it; not ? and ？
+CLOSING = " \t\r\n\u3000。．.！!～~…，,；;、"  # what may follow a command without changing it
+QUESTION = ("?", "？")
 BUILT_IN = frozenset({"today"})  # names that expressions may use beside the pattern's groups
 LARGEST_FILE = 256 * 1024  # bytes
 PATTERN_MEMORY = 1024 * 1024  # bytes RE2 may spend on one compiled pattern
@@ -68,6 +69,8 @@ class Library:
 
     def match(self, text: str) -> Match | None:
         command = text.strip().rstrip(CLOSING)
+        if command.endswith(QUESTION):
+            return None
         for template in self.templates:
             if found := template.pattern.fullmatch(command):
                 groups = {name: (value or "").strip() for name, value in found.groupdict().items()}
@@ -223,8 +226,8 @@ def _nearest(word: str, allowed: Any) -> str:
 
 
 def _kind(value: object) -> str:
-    kinds = {str: "empty text", dict: "a mapping", list: "a list", type(None): "empty", bool: "a truth value"}
-    return kinds.get(type(value), f"a {type(value).__name__}")
+    kinds = {str: "text", dict: "a mapping", list: "a list", bool: "a truth value", int: "a number", float: "a number"}
+    return "empty" if value is None or value == "" else kinds.get(type(value), f"a {type(value).__name__}")
 
 
 class _StrictLoader(yaml.SafeLoader):
