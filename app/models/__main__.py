@@ -62,7 +62,7 @@ def _have(recipe: Recipe, store: Store, *, verify: bool) -> tuple[Path, Manifest
         return *found, False
     from app.models.convert import convert  # NumPy, ONNX and its runtime: a second that an answer from the store saves
 
-    return *convert(recipe, store, Progress()), True
+    return convert(recipe, store, Progress())
 
 
 class Progress:

@@ -35,15 +35,15 @@ DOCUMENT_TOKENS = 512
 Report = Callable[[float, str], None]
 
 
-def convert(recipe: Recipe, store: Store, report: Report) -> tuple[Path, Manifest]:
-    """The model directory for ``recipe`` and its manifest; made anew unless another process has just made it.
+def convert(recipe: Recipe, store: Store, report: Report) -> tuple[Path, Manifest, bool]:
+    """The model directory for ``recipe``, its manifest, and whether it was made here and not by another process meanwhile.
 
     ``report(share, what)`` is called as the work goes on, ``share`` from 0 to 1. Raises :class:`app.models.errors.ModelError`.
     """
     with store.converting(recipe.key, waiting=lambda: report(0.0, "wait for another conversion of this model")) as work:
-        if found := store.find(recipe.key):  # made while this process waited
+        if found := store.find(recipe.key, sizes_only=False):  # made while this process waited
             admit(found[1].gate, recipe.thresholds)
-            return found
+            return *found, False
         result = work / "model"
         result.mkdir()
         record = _convert(recipe, work, result, report)
@@ -51,7 +51,7 @@ def convert(recipe: Recipe, store: Store, report: Report) -> tuple[Path, Manifes
         (result / manifest.FILE_NAME).write_text(manifest.dump(record), encoding="utf-8")
         path = store.publish(recipe.key, result, record.digest)
         report(1.0, f"done: {path}")
-        return path, record
+        return path, record, True
 
 
 def _convert(recipe: Recipe, work: Path, result: Path, report: Report) -> Manifest:

@@ -25,6 +25,7 @@ def fetch(source: Source, directory: Path, report: Callable[[float], None]) -> P
 
     Raises :class:`SourceError` where it cannot be had or its digest is another.
     """
+    report(0.0)
     path = Path(source.place) if source.scheme == "file" else _extract(source, _download(source, directory, report), directory)
     try:
         came = manifest.sha256_of(path)

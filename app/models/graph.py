@@ -23,6 +23,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from app.models.errors import UnsupportedModelError
 from app.models.manifest import Architecture, Precision
 from app.models.quantise import BLOCK_SIZE, Quantised, quantise
 from app.models.weights import Weights
@@ -58,7 +59,14 @@ class Graph:
 
 
 def build(weights: Weights, precision: Precision) -> Graph:
-    """The whole graph; reads no tensor yet."""
+    """The whole graph; reads no tensor yet. Raises :class:`UnsupportedModelError` for rows that INT8 blocks do not divide."""
+    a = weights.architecture
+    widths = {"hidden size": a.hidden_size, "attention width": a.heads * a.head_size, "MLP width": a.intermediate_size}
+    uneven = [f"{name} {width}" for name, width in widths.items() if width % BLOCK_SIZE]
+    if precision == "int8" and uneven:
+        raise UnsupportedModelError(
+            f"INT8 works in blocks of {BLOCK_SIZE}: {', '.join(uneven)} is no multiple; use --precision fp32"
+        )
     return _Builder(weights, precision).build()
 
 

@@ -7,7 +7,7 @@ Layout (onnxruntime, ContribOperators.md, MatMulNBits): ``B`` is uint8 ``[N, K /
 ``[N, K / block_size]``; without zero points 128 stands for 0. Symmetric, so a value is ``(code - 128) * scale``.
 
 The scale is chosen per block from two. The plain one is the largest magnitude / 127; ggml's Q8_0 has the same rule, so a Q8_0
-tensor comes back exactly. Weights that were 4-bit before (Q4_0, Q4_1) lie on a grid of 16 steps, ``low + i * step``: there
+tensor comes back exactly. Weights that were Q4_1 before lie on a grid, ``low + i * step`` with ``i`` from 0 to 15: there
 the scale ``step / k`` is tried, with the ``k`` for which ``low`` too is nearly a multiple of it. It makes the error of the
 default model's weights 2.5 times smaller (KL from weights alone 0.0002 instead of 0.0013) at no cost when the model runs.
 """

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from app.models.errors import UnsupportedModelError
 from app.models.gguf import GgufFile
@@ -32,29 +33,35 @@ def read_architecture(file: GgufFile) -> Architecture:
         )
     hidden, heads = file.require(f"{FAMILY}.embedding_length", int), file.require(f"{FAMILY}.attention.head_count", int)
     kv_heads = file.metadata.get(f"{FAMILY}.attention.head_count_kv", heads)
-    if not isinstance(kv_heads, int) or heads <= 0 or kv_heads <= 0 or heads % kv_heads or hidden % heads:
+    if not isinstance(kv_heads, int) or hidden <= 0 or heads <= 0 or kv_heads <= 0 or heads % kv_heads or hidden % heads:
         raise UnsupportedModelError(f"{file.path.name}: {heads} heads, {kv_heads} KV heads, hidden size {hidden} do not divide")
     head_size = file.metadata.get(f"{FAMILY}.attention.key_length", hidden // heads)
     rotary = file.metadata.get(f"{FAMILY}.rope.dimension_count", head_size)
+    value_size = file.metadata.get(f"{FAMILY}.attention.value_length", head_size)
     # GroupQueryAttention on CPU wants a multiple of 8; a rotary part smaller than the head is another graph.
-    if rotary != head_size or head_size % 8 or file.metadata.get(f"{FAMILY}.attention.value_length", head_size) != head_size:
+    if not isinstance(head_size, int) or head_size % 8 or not head_size == rotary == value_size:
         raise UnsupportedModelError(f"{file.path.name}: head size {head_size} with {rotary} rotary dimensions is not supported")
     embedding = file.tensors.get("token_embd.weight")
     if embedding is None:
         raise UnsupportedModelError(f"{file.path.name}: tensor 'token_embd.weight' is absent")
-    architecture = Architecture(
-        family="llama",
-        layers=file.require(f"{FAMILY}.block_count", int),
-        hidden_size=hidden,
-        intermediate_size=file.require(f"{FAMILY}.feed_forward_length", int),
-        heads=heads,
-        kv_heads=kv_heads,
-        head_size=head_size,
-        vocab_size=embedding.shape[0],
-        context_length=file.require(f"{FAMILY}.context_length", int),
-        rope_theta=file.metadata.get(f"{FAMILY}.rope.freq_base", 10_000.0),
-        rms_norm_epsilon=file.require(f"{FAMILY}.attention.layer_norm_rms_epsilon", float),
-    )
+    shape = {
+        "family": FAMILY,
+        "layers": file.require(f"{FAMILY}.block_count", int),
+        "hidden_size": hidden,
+        "intermediate_size": file.require(f"{FAMILY}.feed_forward_length", int),
+        "heads": heads,
+        "kv_heads": kv_heads,
+        "head_size": head_size,
+        "vocab_size": embedding.shape[0],
+        "context_length": file.require(f"{FAMILY}.context_length", int),
+        "rope_theta": file.metadata.get(f"{FAMILY}.rope.freq_base", 10_000.0),
+        "rms_norm_epsilon": file.require(f"{FAMILY}.attention.layer_norm_rms_epsilon", float),
+    }
+    try:
+        architecture = Architecture.model_validate(shape)
+    except ValidationError as error:
+        mistakes = ", ".join(f"{detail['loc'][0]} {detail['input']}" for detail in error.errors())
+        raise UnsupportedModelError(f"{file.path.name}: impossible figures: {mistakes}") from None
     _check_tensors(file, architecture)
     return architecture
 
