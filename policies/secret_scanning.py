@@ -10,6 +10,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -88,10 +89,12 @@ FEWEST_OF_A_CLASS: Final = 2  # upper case, lower case and digits each
 LONGEST_SHAPE: Final = 4096  # characters; nothing longer is a path, an address or a digest
 
 
+@lru_cache(maxsize=4096)
 def words_of(name: str) -> tuple[str, ...]:
     return tuple(word.lower() for word in WORDS.findall(name))
 
 
+@lru_cache(maxsize=4096)
 def names_a_secret(name: str) -> bool:
     """Is what stands under ``name`` meant to be secret? ``API_KEY``: yes, ``API_KEY_FILE`` and ``maxTokens``: no."""
     words = words_of(name)

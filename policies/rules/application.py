@@ -42,7 +42,6 @@ def gateway_routes() -> tuple[Route, ...]:
     return tuple(Route(route.method, route.path, str(route.authentication)) for route in ROUTES)
 
 
-@cache
 def tls_source() -> str:
     """The source of the module that makes the gateway's TLS context; empty where there is none."""
     spec = importlib.util.find_spec(TLS_MODULE)
@@ -80,6 +79,11 @@ def oldest_tls(source: str) -> Verdict:
     return undetermined(f"{TLS_MODULE} sets no minimum_version that can be read from its source")
 
 
+@cache
+def gateway_tls() -> Verdict:
+    return oldest_tls(tls_source())
+
+
 def _of_gateway(judge: Callable[[], Verdict]) -> Callable[[Resource], Verdict]:
     def check(resource: Resource) -> Verdict:
         return judge() if role_of(resource.view) is Role.GATEWAY else PASS
@@ -110,6 +114,6 @@ RULES: Final = (
         link=links.TLS,
         types=(PROCESS,),
         properties=("command",),
-        check=_of_gateway(lambda: oldest_tls(tls_source())),
+        check=_of_gateway(gateway_tls),
     ),
 )

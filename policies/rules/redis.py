@@ -42,7 +42,7 @@ def _parse(text: str) -> Directives:
     found: Directives = {}
     for line in text.splitlines():
         try:
-            words = shlex.split(line, comments=False)
+            words = shlex.split(line) if '"' in line or "'" in line else line.split()
         except ValueError:  # a quotation without end: Redis refuses the file too
             continue
         if words and not words[0].startswith("#"):

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import copy
+import os
+import subprocess
+import textwrap
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,8 @@ from infra.local.redis_configuration import ACCESS_FILE, CONFIGURATION_FILE, acc
 from policies.local_types import CERTIFICATE, MODEL, PROCESS, SECRETS
 from policies.resource import Resource
 from policies.secret_scanning import scan
+from tools.pulumi.engine import locate
+from tools.pulumi.environment import CHECKOUT, engine_environment
 
 STATE = "/home/ada/assistant/.state/local"
 DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -147,3 +153,51 @@ def canary() -> str:
     value = "whsec_Q2FuYXJ5VGhhdE11c3ROZXZlckJlU2VlbjEyMzQ1Njc4"
     assert scan((), value)
     return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """A stack of the real engine in a temporary folder, with a program of its own and this repository's pack."""
+
+    folder: Path
+    environment: Mapping[str, str]
+
+    def program(self, source: str) -> None:
+        (self.folder / "__main__.py").write_text(textwrap.dedent(source), encoding="utf-8")
+
+    def pulumi(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Standard output and error together in ``stdout``, as on a screen."""
+        return subprocess.run(
+            ["pulumi", *arguments, "--stack", "test", "--non-interactive"],
+            cwd=self.folder,
+            env=dict(self.environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=110,
+            check=False,
+        )
+
+    def preview(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.pulumi("preview", "--policy-pack", str(CHECKOUT / "policies"), *arguments)
+
+    def up(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.pulumi("up", "--yes", "--skip-preview", "--policy-pack", str(CHECKOUT / "policies"), *arguments)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    if locate(os.environ) is None:
+        pytest.skip("the Pulumi CLI is not installed; `make environment` installs it")
+    folder = tmp_path / "project"
+    (folder / "state" / "pulumi").mkdir(parents=True)
+    (folder / "state" / "passphrase").write_text("of this test alone")
+    (folder / "Pulumi.yaml").write_text("name: trial\nruntime: python\n")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")}
+    environment = engine_environment(
+        CHECKOUT, folder / "state", environment={**inherited, "PULUMI_HOME": str(tmp_path / "home")}
+    )
+    made = Project(folder=folder, environment=environment)
+    done = made.pulumi("stack", "init")
+    assert done.returncode == 0, done.stdout
+    return made
