@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pwd
+import shutil
 import subprocess
 import sys
 import time
@@ -106,17 +107,17 @@ def ensure(layout: Layout) -> None:
 
 
 def remove(layout: Layout) -> None:
-    """Whatever state it is in, nothing of it is left; what other resources put into the stack's directory stays."""
+    """Whatever state it is in, nothing is left of it, of its logs, and of programs whose own resource is not there to remove
+    them, because an ``up`` was interrupted. What other resources put into the stack's directory stays."""
     _stop(layout)
-    for log in layout.logs.glob(f"{SUPERVISOR}.log*"):
-        log.unlink(missing_ok=True)
-    for file in (layout.supervisor_configuration, layout.supervisor / "pid", layout.socket):
-        file.unlink(missing_ok=True)
+    for program in layout.programs.glob("*.json"):
+        shutil.rmtree(layout.data(program.stem), ignore_errors=True)
+    for directory in (layout.supervisor, layout.logs):
+        shutil.rmtree(directory, ignore_errors=True)
+    layout.socket.unlink(missing_ok=True)
     if layout.socket.parent != layout.supervisor:
         remove_empty(layout.socket.parent, layout.socket.parent)
-    for directory in (layout.programs, layout.logs):
-        remove_empty(directory, layout.root)
-    remove_empty(layout.supervisor, layout.root)
+    remove_empty(layout.root, layout.root)
 
 
 def _stop(layout: Layout) -> None:

@@ -221,6 +221,13 @@ def test_delete_leaves_nothing(stack: Any, free_port: Callable[[], int], supervi
     assert is_free(port)
 
 
+def test_deleting_the_supervisor_takes_along_what_an_interrupted_up_left(supervised: Any, free_port: Callable[[], int]) -> None:
+    process.create(supervised.process("gateway", free_port()))  # and its resource never got into the state
+    supervisor.delete(SUPERVISOR, {"stateDirectory": str(supervised.root), "version": "any"})
+    assert owned_by(supervised.root) == []
+    assert not supervised.root.exists()
+
+
 def test_delete_ends_a_process_that_ignores_the_request_to_end(supervised: Any, free_port: Callable[[], int]) -> None:
     properties = {**supervised.process("gateway", free_port(), BEHAVIOUR="stubborn"), "stopSeconds": 1}
     created = process.create(properties).outs or {}
