@@ -9,6 +9,7 @@ import functools
 import os
 import shutil
 import ssl
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -57,9 +58,10 @@ def platform(deployed: Deployment) -> Iterator[Emulator]:
 
 @pytest.fixture
 def send(deployed: Deployment, outputs: dict[str, Any]) -> Callable[..., httpx2.Response]:
-    """Send the stack a signed event, as the platform does."""
+    """Send the stack a signed event, as the platform does, in a conversation of this test's own."""
     context = ssl.create_default_context(cadata=outputs["caCertificate"])
-    return functools.partial(send_event, outputs["url"], deployed.secret("generic_webhook_secret"), verify=context)
+    secret, conversation = deployed.secret("generic_webhook_secret"), f"conversation-{uuid.uuid4().hex}"
+    return functools.partial(send_event, outputs["url"], secret, conversation=conversation, verify=context)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from tools.pulumi.environment import engine_environment
 from tools.stack.engine import POLICY_PACK, Engine
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+FIRST_PORT, PORTS = 20_000, 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +119,7 @@ def make_deployment(folder: Path, name: str, **settings: object) -> Deployment:
     environment = engine_environment(CHECKOUT, environment=os.environ) | {
         "PULUMI_BACKEND_URL": f"file://{folder / 'backend'}",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(folder / "passphrase"),
+        "PULUMI_DEBUG_COMMANDS": "true",  # brings --event-log
     }
     (folder / "passphrase").write_text("of this test run alone")
     engine = Engine(checkout=CHECKOUT, stack=f"test-{name}-{os.getpid()}", environment=environment)
@@ -136,9 +138,12 @@ def make_deployment(folder: Path, name: str, **settings: object) -> Deployment:
 
 
 def free_ports(*names: str) -> dict[str, int]:
-    """A free loopback port for each name; all are held until the last is found, so that they differ."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in names]
-    ports = {name: held.getsockname()[1] for name, held in zip(names, sockets, strict=True)}
-    for held in sockets:
-        held.close()
-    return ports
+    """A free loopback port for each name, below the range from which the kernel takes the ports of outgoing connections."""
+    found: list[int] = []
+    candidate = FIRST_PORT + os.getpid() * 7 % PORTS
+    while len(found) < len(names):
+        candidate = FIRST_PORT + (candidate + 1 - FIRST_PORT) % PORTS
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", candidate))
+            found.append(candidate)
+    return dict(zip(names, found, strict=True))

@@ -76,20 +76,33 @@ def test_loses_and_doubles_nothing_when_the_worker_is_killed_under_load(
     deployed: Deployment, send: Callable[..., httpx2.Response], platform: Emulator
 ) -> None:
     count = 100
+    run = time.monotonic_ns()
     for number in range(count):
         text = f"创建一个会议{number}的日程在2026-12-01"
-        assert send(text, event_id=f"load-{time.monotonic_ns()}", conversation=f"conversation-{number % 10}").status_code == 200
+        assert send(text, event_id=f"{run}-{number}", conversation=f"{run}-{number % 10}").status_code == 200
         if number % 25 == 10:
-            psutil.Process(_pids(deployed)["worker"]).kill()
-    assert platform.wait_for(lambda it: len(it.messages) >= count, 60)
-    assert sorted(entry["summary"] for entry in platform.calendar) == sorted(f"会议{number}" for number in range(count))
-    assert len(platform.messages) == count
-    for conversation in range(10):
-        replies = [
-            message["text"] for message in platform.messages if message["conversation"] == f"conversation-{conversation}"
-        ]
-        expected = [f"会议{number}" for number in range(conversation, count, 10)]
-        assert [next(word for word in expected if f"{word}（" in reply or f"{word} " in reply) for reply in replies] == expected
+            _kill_when_it_runs(deployed, "worker")
+    ours = [f"{run}-{conversation}" for conversation in range(10)]
+    assert platform.wait_for(lambda it: len(_texts(it, ours)) >= count, 90)
+    summaries = [entry["summary"] for entry in platform.calendar]
+    assert sorted(summaries) == sorted(f"会议{number}" for number in range(count))
+    assert len(_texts(platform, ours)) == count
+    for number, conversation in enumerate(ours):
+        expected = [f"会议{each}（" for each in range(number, count, 10)]
+        replies = _texts(platform, [conversation])
+        assert [title in reply for title, reply in zip(expected, replies, strict=True)] == [True] * len(expected)
+
+
+def _texts(platform: Emulator, conversations: list[str]) -> list[str]:
+    return [message["text"] for message in platform.messages if message["conversation"] in conversations]
+
+
+def _kill_when_it_runs(deployed: Deployment, name: str) -> None:
+    """SIGKILL; a process that the last blow has felled is first waited for."""
+    deadline = time.monotonic() + 20
+    while name not in (pids := _pids(deployed)):
+        assert time.monotonic() < deadline, f"{name} did not come back"
+    psutil.Process(pids[name]).kill()
 
 
 @pytest.fixture
