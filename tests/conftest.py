@@ -100,7 +100,7 @@ class RedisServer:
 
     def command(self, *words: str | bytes | int | float) -> object:
         """One command over a connection of its own."""
-        with redis_sync.Redis(port=self.port, password=self.password, decode_responses=True) as client:
+        with redis_sync.Redis(port=self.port, password=self.password, decode_responses=True, socket_timeout=30) as client:
             return client.execute_command(*words)
 
     def client(self) -> redis_async.Redis:

@@ -38,14 +38,16 @@ class RedisClient:
         self._client = client
         self._timeout_seconds = timeout_seconds
 
-    async def command(self, *words: str | bytes | float | int, block_seconds: float = 0.0) -> Any:
-        """Run one command; text comes back as ``str``. ``block_seconds``: how long the command itself may block (BLPOP)."""
+    async def command(self, *words: str | bytes | float | int, extra_seconds: float = 0.0) -> Any:
+        """Run one command; text comes back as ``str``. ``extra_seconds``: how much longer this one may take, because it blocks
+        (BLPOP) or because a lost answer would cost more than the wait."""
         try:
             # One limit round it all: a stale connection, a new one and its handshake fit in together, or the call fails.
-            async with asyncio.timeout(self._timeout_seconds + block_seconds):
+            async with asyncio.timeout(self._timeout_seconds + extra_seconds):
                 return await self._client.execute_command(*words)
         except (TimeoutError, exceptions.TimeoutError):
-            raise RedisUnavailable(f"Redis did not answer within {self._timeout_seconds * 1000:.0f} ms") from None
+            milliseconds = (self._timeout_seconds + extra_seconds) * 1000
+            raise RedisUnavailable(f"Redis did not answer within {milliseconds:.0f} ms") from None
         except exceptions.NoScriptError:
             raise
         except exceptions.ConnectionError as error:
@@ -57,13 +59,13 @@ class RedisClient:
                 raise RedisUnavailable(f"Redis refuses: {refusal}") from None
             raise
 
-    async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
+    async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int], extra_seconds: float = 0.0) -> Any:
         """Run a script by its digest; send its source where the server does not know it (restart, failover, SCRIPT FLUSH)."""
         words = (len(keys), *keys, *arguments)
         try:
-            return await self.command("EVALSHA", script.digest, *words)
+            return await self.command("EVALSHA", script.digest, *words, extra_seconds=extra_seconds)
         except exceptions.NoScriptError:
-            return await self.command("EVAL", script.source, *words)
+            return await self.command("EVAL", script.source, *words, extra_seconds=extra_seconds)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -102,7 +104,7 @@ def connect(settings: RedisSettings) -> RedisClient:
             password=password,
             decode_responses=True,
             socket_connect_timeout=timeout,
-            socket_timeout=None,  # asyncio.timeout in RedisClient.command, which knows how long a command may block
+            socket_timeout=None,  # asyncio.timeout in RedisClient.command, which knows how long a command may take
             max_connections=CONNECTIONS,
             timeout=timeout,
             retry=retry,

@@ -49,6 +49,9 @@ from app.pipeline.redis_client import RedisClient, RedisUnavailable, Script
 
 PREFIX = "{assistant}"
 LONGEST_WAIT_SECONDS = 1.0  # of one BLPOP: bounds what a lost grain costs, and lets the caller's loop turn
+# Every other call may simply be repeated. A lease whose answer is lost is held by nobody until it expires, an attempt is gone:
+# so the worker, for whom nobody waits, waits out a slow disk here.
+LEASE_EXTRA_SECONDS = 2.0
 SCRIPTS = (
     "deliver",
     "lease",
@@ -82,7 +85,8 @@ class RedisQueue:
         policy = self._policy
         deadline = time.monotonic() + wait_seconds
         while True:
-            found = await self._run("lease", worker, _milliseconds(policy.lease_seconds), policy.max_attempts)
+            arguments = (worker, _milliseconds(policy.lease_seconds), policy.max_attempts)
+            found = await self._run("lease", *arguments, extra_seconds=LEASE_EXTRA_SECONDS)
             if isinstance(found, list):
                 return _lease(found)
             left = deadline - time.monotonic()
@@ -145,7 +149,7 @@ class RedisQueue:
         # At least a millisecond: zero would block for ever.
         seconds = max(seconds, 0.001)
         try:
-            await self._client.command("BLPOP", f"{self._prefix}:wake", f"{seconds:.3f}", block_seconds=seconds)
+            await self._client.command("BLPOP", f"{self._prefix}:wake", f"{seconds:.3f}", extra_seconds=seconds)
         except RedisUnavailable as error:
             raise QueueUnavailable(str(error)) from None
 
@@ -156,9 +160,9 @@ class RedisQueue:
         return str(found)
 
     # Lua's answers are as the head of each script says.
-    async def _run(self, script: str, *arguments: str | int) -> Any:
+    async def _run(self, script: str, *arguments: str | int, extra_seconds: float = 0.0) -> Any:
         try:
-            return await self._client.run(self._scripts[script], [self._prefix], arguments)
+            return await self._client.run(self._scripts[script], [self._prefix], arguments, extra_seconds)
         except RedisUnavailable as error:
             raise QueueUnavailable(str(error)) from None
 
