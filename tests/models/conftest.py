@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from app.models.__main__ import main
 from app.models.manifest import Architecture
 
 HIDDEN, LAYERS, HEADS, KV_HEADS, HEAD_SIZE, MLP, CONTEXT = 64, 2, 4, 2, 16, 96, 256
@@ -242,12 +246,21 @@ class Command:
         )
 
     def run(self, *more: str, environment: dict[str, str] | None = None) -> tuple[int, dict[str, Any] | None, str]:
-        """Exit status, the JSON line or None, and what stood on standard error."""
-        process = self.start(*more, environment=environment)
-        out, err = process.communicate(timeout=100)
-        lines = out.splitlines()
-        assert len(lines) <= 1, out
-        return process.returncode, json.loads(lines[0]) if lines else None, err
+        """The same in this process, which saves a second of imports: exit status, the JSON line or None, standard error."""
+        out, err = io.StringIO(), io.StringIO()
+        handler = signal.getsignal(signal.SIGTERM)
+        with redirect_stdout(out), redirect_stderr(err), pytest.MonkeyPatch.context() as patch:
+            for name, value in (environment or {}).items():
+                patch.setenv(name, value)
+            try:
+                status = main([*self.arguments, *more])
+            except SystemExit as end:  # argparse
+                status = int(end.code or 0)
+            finally:
+                signal.signal(signal.SIGTERM, handler)
+        lines = out.getvalue().splitlines()
+        assert len(lines) <= 1, lines
+        return status, json.loads(lines[0]) if lines else None, err.getvalue()
 
     def entries(self) -> list[Path]:
         return [path for path in self.store.glob("*") if not path.name.startswith(".")]
