@@ -16,7 +16,7 @@ from infra.local.description import Description
 from infra.local.health import Check, Health
 from infra.local.logs import last_lines
 from infra.local.observe import observe
-from infra.local.private_files import make_private_directory, remove_empty, write_private
+from infra.local.private_files import make_private_directory, write_private
 from infra.local.process_state import Action, Progress, Status, decide, may_recover, status
 from infra.local.processes import end, owned_by, stranger_on
 from infra.local.provider import (
@@ -122,15 +122,12 @@ def converge(description: Description) -> None:
 def remove(description: Description, *, keep_log: bool = False) -> None:
     """Nothing of the process is left, whether supervisord lives or not; ``keep_log`` for somebody who wants to know why."""
     _take_away(description, SupervisorClient(description.layout.socket))
-    root = description.state_directory
     for file in (description.configuration, description.program):
         file.unlink(missing_ok=True)
     shutil.rmtree(description.directory, ignore_errors=True)
     if not keep_log:
         for log in description.layout.logs.glob(f"{description.name}.log*"):
             log.unlink(missing_ok=True)
-    for directory in (description.layout.programs, description.layout.logs):
-        remove_empty(directory, root)
 
 
 def _place(description: Description, client: SupervisorClient) -> None:
@@ -141,7 +138,8 @@ def _place(description: Description, client: SupervisorClient) -> None:
         raise LocalError(
             f"Port {port}, which {description.name} needs, is taken by {stranger}. End it, or choose another port."
         )
-    make_private_directory(description.directory)
+    for directory in (description.layout.programs, description.layout.logs, description.directory):
+        make_private_directory(directory)
     for name, content in description.files.items():
         write_private(description.directory / name, content)
     write_private(description.program, description.program_text())

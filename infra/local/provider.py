@@ -23,10 +23,10 @@ class LocalError(Exception):
 
 
 class _NoTraceback(logging.Filter):
-    """gRPC logs a traceback for every exception of a provider; the engine shows the message of ours already."""
+    """gRPC logs a traceback for every exception of a provider. Of those that say what is wrong, the engine's line is enough."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return not (record.exc_info and isinstance(record.exc_info[1], LocalError))
+        return not (record.exc_info and isinstance(record.exc_info[1], LocalError | OSError))
 
 
 class LocalProvider(ResourceProvider):

@@ -38,8 +38,8 @@ from infra.local.supervisor_client import SupervisorClient, SupervisorUnreachabl
 START_SECONDS = 15.0
 STOP_SECONDS = 60.0  # for all programs together; what lives longer is killed
 POLL_SECONDS = 0.05
-# supervisord reads its files by a glob pattern and from INI syntax.
-UNUSABLE_IN_PATHS = frozenset("*?[];\n\r")
+# supervisord reads its files by a glob pattern and from INI syntax, where it expands "%" in the path of a log twice.
+UNUSABLE_IN_PATHS = frozenset("*?[];%\n\r")
 
 
 class SupervisorProvider(LocalProvider):

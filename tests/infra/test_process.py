@@ -106,6 +106,13 @@ def test_a_process_that_crashes_is_an_error_with_its_last_lines_and_is_taken_awa
     assert not (supervised.layout.programs / "gateway.conf").exists()
 
 
+def test_a_failed_create_leaves_the_places_of_its_neighbours_alone(supervised: Any, free_port: Callable[[], int]) -> None:
+    with pytest.raises(LocalError):
+        process.create(supervised.process("gateway", free_port(), BEHAVIOUR="crash"))
+    assert supervised.layout.programs.is_dir()
+    assert supervised.layout.log("gateway").exists()  # for whoever wants to know why
+
+
 def test_a_process_that_does_not_become_ready_is_an_error_that_says_why(supervised: Any, free_port: Callable[[], int]) -> None:
     with pytest.raises(LocalError, match="not ready after 1 s: /readyz answers 503: the model is missing"):
         process.create(supervised.process("gateway", free_port(), ready_within=1.0, BEHAVIOUR="unready"))
@@ -262,6 +269,7 @@ def test_a_path_too_long_for_a_socket_gets_a_short_private_one(tmp_path: Path, s
 
 def test_a_directory_that_supervisord_cannot_use_is_refused_at_preview() -> None:
     result = supervisor.check({}, {"stateDirectory": "/somewhere/[brackets]/state", "version": "any"})
+    assert supervisor.check({}, {"stateDirectory": "/somewhere/100%/state", "version": "any"}).failures
     (failure,) = result.failures
     assert "assistant:stateDirectory" in failure.reason
     assert supervisor.check({}, {"stateDirectory": "/somewhere/with blanks/state", "version": "any"}).failures == []
