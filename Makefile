@@ -15,7 +15,7 @@ help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 environment: ## Set up what the other commands need (they call it themselves)
-	@$(PYTHON) tools/bootstrap/__main__.py
+	@$(PYTHON) tools/bootstrap/__main__.py --also "model=.venv/bin/python -m app.models"
 
 up: environment ## Deploy the stack, ask it a question, try a task
 	@$(stack) up
