@@ -23,8 +23,9 @@ from pulumi.runtime.proto import analyzer_pb2_grpc
 from pulumi_policy import EnforcementLevel, Policy
 from pulumi_policy.policy import _PolicyAnalyzerServicer
 
-from policies.resource import Resource, Stack, decode
+from policies.resource import Resource, Stack
 from policies.rule import Metadata, Outcome, Rule, StackRule, Verdict, judge, judge_stack
+from policies.values import decode
 
 VERSION: Final = "0.0.1"  # the engine shows that of PulumiPolicy.yaml
 LONGEST_MESSAGE: Final = 400 * 1024 * 1024  # bytes, as in the engine and the SDK

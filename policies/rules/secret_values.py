@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from policies.resource import UNKNOWN, Leaf, Resource, Secret, Stack, Value, join
+from policies.resource import Resource, Stack
 from policies.rule import PASS, Finding, Rule, Severity, StackRule, Verdict, fail, undetermined
 from policies.rules import links
 from policies.secret_scanning import keyed_by_secret, scan, scan_arguments
+from policies.values import UNKNOWN, Leaf, Secret, Value, join
 
 ROOT: Final = "pulumi:pulumi:Stack"
 

@@ -14,8 +14,8 @@ from pulumi_policy import ResourceValidationPolicy, StackValidationPolicy
 
 from policies.analyzer import Analyzer
 from policies.pack import NAME, MarksMissing, policies
-from policies.resource import SECRET, SIGNATURE
 from policies.rules import RULES, STACK_RULES
+from policies.values import SECRET, SIGNATURE
 
 UNKNOWN_TEXT = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 MANDATORY, ADVISORY = proto.MANDATORY, proto.ADVISORY

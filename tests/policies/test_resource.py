@@ -9,7 +9,8 @@ from google.protobuf.struct_pb2 import Struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.resource import (
+from policies.resource import Malformed, NotKnown, Resource, View, redact
+from policies.values import (
     ARCHIVE,
     ASSET,
     OUTPUT,
@@ -19,15 +20,10 @@ from policies.resource import (
     UNKNOWN,
     UNKNOWN_SENTINELS,
     Asset,
-    Malformed,
-    NotKnown,
-    Resource,
     Secret,
     Strange,
-    View,
     decode,
     describe,
-    redact,
 )
 
 SIGNATURES = [SECRET, ASSET, ARCHIVE, OUTPUT, REFERENCE]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from policies.resource import UNKNOWN, Resource, Secret, Stack
+from policies.resource import Resource, Stack
 from policies.rule import (
     PASS,
     Finding,
@@ -21,6 +21,7 @@ from policies.rule import (
     judge_stack,
     undetermined,
 )
+from policies.values import UNKNOWN, Secret
 
 RESOURCE = Resource(
     urn="urn:pulumi:dev::project::type::name",

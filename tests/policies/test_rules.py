@@ -10,10 +10,11 @@ import pytest
 
 from infra.local.redis_configuration import ACCESS_FILE, CONFIGURATION_FILE
 from policies.local_types import PROCESS
-from policies.resource import UNKNOWN, Resource, Secret, Stack
+from policies.resource import Resource, Stack
 from policies.rule import Outcome, Rule, StackRule, Verdict, judge, judge_stack
 from policies.rules import RULES, STACK_RULES
 from policies.rules.application import Route, exposed, gateway_routes, oldest_tls, tls_source
+from policies.values import UNKNOWN, Secret
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - what the rules must find
 ALL = {rule.id: rule for rule in (*RULES, *STACK_RULES)}
