@@ -7,9 +7,12 @@ import contextlib
 import re
 import secrets
 import sys
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from fastapi.security import HTTPBearer
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -55,7 +58,7 @@ class Service:
 
     async def _load(self) -> None:
         try:
-            self.model = await asyncio.to_thread(load, self._settings)
+            self.model = await _in_daemon(load, self._settings)
         except StartError as error:
             print(f"inference: cannot start: {error}", file=sys.stderr)
             self._lifecycle.stop(EXIT_REFUSED)
@@ -102,18 +105,21 @@ class Service:
         """Answer one prompt. 400 names what is wrong with it, 503 asks to come again."""
         given = request.headers.get("x-request-id", "")
         request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-        log = get_logger(request=request_id)
         try:
-            self._keys.check(request)
-            response = await self._predict(request, request_id)
+            try:
+                self._keys.check(request)
+                sequence = await self._generate(request)
+            except ApiError as error:
+                get_logger().info("request refused", request=request_id, status=error.status, code=error.code)
+                raise
+            _record(sequence, request_id)
+            return JSONResponse({"prediction": self._text(sequence)}, headers={"X-Request-Id": request_id})
         except ApiError as error:
-            log.info("request refused", status=error.status, code=error.code)
             error.headers["X-Request-Id"] = request_id
             raise
-        response.headers["X-Request-Id"] = request_id
-        return response
 
-    async def _predict(self, request: Request, request_id: str) -> Response:
+    async def _generate(self, request: Request) -> Sequence:
+        """Admit the request and run it to its end, whatever that is."""
         model = self.model
         if model is None:
             raise ApiError(503, "loading", "the model is being loaded: try again shortly", retry_after=1)
@@ -127,14 +133,16 @@ class Service:
             max_tokens = answer_tokens(len(prompt), wanted.max_tokens, context=model.context, limit=limit)
             sequence = model.sequence(prompt, max_tokens, wanted.temperature or 0.0)
             await _finished(model, sequence, request)
-        _record(sequence, request_id)
-        match sequence.finish_reason:
-            case "cancelled":
-                # Either nobody is there to read this, or the drain's time is over.
-                raise ApiError(503, "cancelled", "the request was cancelled: this process is about to stop", retry_after=1)
-            case "error":
-                raise ApiError(500, "generation_failed", "the model failed on this prompt; the operator's log has the cause")
-        return JSONResponse(Prediction(prediction=model.tokenizer.decode(sequence.generated)).model_dump())
+        return sequence
+
+    def _text(self, sequence: Sequence) -> str:
+        assert self.model is not None  # noqa: S101 (a sequence is the model's)
+        if sequence.finish_reason == "cancelled":
+            # Either nobody is there to read this, or the drain's time is over.
+            raise ApiError(503, "cancelled", "the request was cancelled: this process is about to stop", retry_after=1)
+        if sequence.finish_reason == "error":
+            raise ApiError(500, "generation_failed", "the model failed on this prompt; the operator's log has the cause")
+        return self.model.tokenizer.decode(sequence.generated)
 
 
 def create_app(settings: InferenceSettings, lifecycle: Lifecycle) -> FastAPI:
@@ -149,9 +157,33 @@ def create_app(settings: InferenceSettings, lifecycle: Lifecycle) -> FastAPI:
         methods=["POST"],
         summary="Answer a prompt",
         response_model=Prediction,
-        openapi_extra={**openapi(PredictRequest), "security": [{"bearer": []}]},
+        openapi_extra=openapi(PredictRequest),
+        # For /docs alone: the check itself is the service's, with the one error body.
+        dependencies=[Depends(HTTPBearer(auto_error=False, description="the API key"))],
     )
     return app
+
+
+async def _in_daemon(work: Callable[[InferenceSettings], Model], settings: InferenceSettings) -> Model:
+    """Run ``work`` on a thread that a SIGTERM need not wait for, as it would for the event loop's own."""
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[Model] = loop.create_future()
+
+    def settle(settling: Callable[[], None]) -> None:
+        if not result.done():
+            settling()
+
+    def run() -> None:
+        try:
+            model = work(settings)
+            settling = partial(result.set_result, model)
+        except Exception as error:
+            settling = partial(result.set_exception, error)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, settling)
+
+    threading.Thread(target=run, name="load", daemon=True).start()
+    return await result
 
 
 async def _finished(model: Model, sequence: Sequence, request: Request) -> None:

@@ -259,6 +259,24 @@ def test_what_is_not_finished_when_the_drain_ends_is_told_so(start, tiny_int8) -
     assert time.monotonic() - begin < 5
 
 
+def test_sigterm_while_the_model_loads_does_not_wait_for_it(start, make_model) -> None:
+    directory = make_model()
+    path = directory / "manifest.json"
+    content = json.loads(path.read_text())
+    size = 2**37  # sparse: takes no space, and a minute to hash
+    with (directory / "large.bin").open("wb") as stream:
+        stream.truncate(size)
+    content["files"]["large.bin"] = {"sha256": "0" * 64, "size": size}
+    path.write_text(json.dumps(content))
+    service = start(directory, await_ready=False)
+    assert "loaded" in service.await_status("/readyz", 503).json()["reason"]
+    assert httpx2.get(service.url + "/healthz").status_code == 200
+    response = service.predict("Hi")
+    assert response.status_code == 503
+    assert response.json()["error"]["code"] == "loading"
+    assert service.terminate(10) == 0
+
+
 def test_a_second_sigterm_forces_the_exit(start, tiny_int8) -> None:
     service = start(tiny_int8, INFERENCE_CONTEXT=16384, INFERENCE_MAX_TOKENS=16384, DRAIN_SECONDS=60)
     running = service.begin(max_tokens=LONG)
