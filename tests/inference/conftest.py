@@ -285,3 +285,13 @@ def tiny(tiny_int8: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     yield service
     service.process.kill()
     service.process.wait()
+
+
+@pytest.fixture(scope="module")
+def model_service(default_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The default model with 4 slots."""
+    service = _start(tmp_path_factory.mktemp("service"), default_model, {"INFERENCE_SLOTS": 4})
+    service.await_status("/readyz", 200, seconds=90)
+    yield service
+    service.process.kill()
+    service.process.wait()

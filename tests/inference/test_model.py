@@ -18,18 +18,19 @@ PROMPTS = [
 ]
 
 
-def test_it_knows_the_capital_of_france_and_stops_by_itself(start, default_model) -> None:
-    service = start(default_model)
-    response = service.predict("Question: What is the capital of France?\nContext: \nAnswer:")
+@pytest.mark.parametrize("prompt", ["What is the capital of France?", PROMPTS[0]], ids=["bare", "as the gateway asks"])
+def test_it_knows_the_capital_of_france_and_stops_by_itself(model_service, prompt: str) -> None:
+    response = model_service.predict(prompt)
     assert "Paris" in response.json()["prediction"]
     name = response.headers["X-Request-Id"]
-    assert service.await_record(lambda record: record.get("request") == name)["finish_reason"] == "stop"
+    assert model_service.await_record(lambda record: record.get("request") == name)["finish_reason"] == "stop"
 
 
-def test_greedy_answers_do_not_depend_on_who_else_asks(start, default_model) -> None:
-    service = start(default_model, INFERENCE_SLOTS=4)
+def test_greedy_answers_do_not_depend_on_who_else_asks(model_service) -> None:
     counts = [12, 40, 33, 25, 18, 9]
-    alone = [service.text(prompt, max_tokens=count) for prompt, count in zip(PROMPTS, counts, strict=True)]
+    alone = [model_service.text(prompt, max_tokens=count) for prompt, count in zip(PROMPTS, counts, strict=True)]
     with ThreadPoolExecutor(6) as pool:
-        together = list(pool.map(lambda pair: service.text(pair[0], max_tokens=pair[1]), zip(PROMPTS, counts, strict=True)))
+        together = list(
+            pool.map(lambda pair: model_service.text(pair[0], max_tokens=pair[1]), zip(PROMPTS, counts, strict=True))
+        )
     assert together == alone
