@@ -365,3 +365,17 @@ class TestWithoutIdempotencyKeys:
         await bench.state(event, State.DONE)
         assert bench.platform.created == []
         assert [text for _, text in bench.platform.sent] == ["已创建日程：周会（2026-12-01）"]
+
+    async def test_a_message_sent_by_a_worker_lost_before_it_could_say_done_is_not_sent_again(
+        self, bench: Bench, make_event: Any
+    ) -> None:
+        event = make_event()
+        await bench.queue.deliver(event)
+        lease = await bench.queue.lease("lost")
+        assert lease is not None
+        await bench.queue.record_outcome(lease, "handled", "answer")
+        await bench.queue.record_intent(lease, "sent")
+        await bench.queue.record_outcome(lease, "sent")
+        bench.start()
+        await bench.state(event, State.DONE)
+        assert (bench.platform.sent, bench.model.asked) == ([], 0)
