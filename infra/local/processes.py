@@ -13,6 +13,7 @@ import psutil
 from infra.local.layout import DIGEST_MARKER, PROCESS_MARKER, STATE_MARKER
 
 HOST = "127.0.0.1"
+POLL_SECONDS = 0.05
 LONGEST_COMMAND = 100  # characters that are shown of another program's command
 
 
@@ -65,13 +66,27 @@ def end(processes: list[Owned], grace: float) -> None:
                 alive.append(process)
         except psutil.Error:
             continue
-    _, alive = psutil.wait_procs(alive, timeout=grace)
-    for process in alive:
+    for process in _still_alive(alive, grace):
         try:
             process.kill()
         except psutil.Error:
             continue
-    psutil.wait_procs(alive, timeout=grace)
+    _still_alive(alive, grace)
+
+
+def _still_alive(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Those that live after at most ``seconds``. A zombie is dead: not every machine's first process collects them at once."""
+    deadline = time.monotonic() + seconds
+    while (alive := [process for process in processes if _lives(process)]) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return alive
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def is_free(port: int) -> bool:
@@ -83,13 +98,6 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def wait_until_free(port: int, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not (free := is_free(port)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return free
 
 
 def stranger_on(port: int, state_directory: Path) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -9,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from infra.local.health import Check
-from infra.local.layout import Layout
-from infra.local.processes import end, owned_by
+from infra.local.layout import SUPERVISOR, Layout
+from infra.local.processes import owned_by
 
 # Ready when it serves; BEHAVIOUR makes it crash at once, refuse to be ready, or ignore SIGTERM.
 STAND_IN = """
@@ -68,7 +70,10 @@ def stack(tmp_path: Path) -> Iterator[StackOnDisk]:
     script.write_text(STAND_IN)
     root = tmp_path / "state"
     yield StackOnDisk(root, script)
-    end(owned_by(root), grace=0.5)
+    # supervisord first, or it would start the others again.
+    for owned in sorted(owned_by(root), key=lambda owned: owned.name != SUPERVISOR):
+        with contextlib.suppress(psutil.Error):
+            psutil.Process(owned.pid).kill()
 
 
 @pytest.fixture
