@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 CALL_SECONDS = 5.0
-BAD_NAME, ALREADY_ADDED, ALREADY_STARTED, NOT_RUNNING, STILL_RUNNING = 10, 90, 60, 70, 91  # supervisor.xmlrpc.Faults
+BAD_NAME, ALREADY_STARTED, NOT_RUNNING, ALREADY_ADDED = 10, 60, 70, 90  # supervisor.xmlrpc.Faults
 
 
 class SupervisorUnreachable(Exception):
@@ -87,9 +87,6 @@ class SupervisorClient:
     def start(self, name: str) -> None:
         """Start a program that has stopped or failed; returns at once."""
         self._tolerating(ALREADY_STARTED, "supervisor.startProcess", name, False)
-
-    def signal(self, name: str, signal_name: str) -> None:
-        self._tolerating(NOT_RUNNING, "supervisor.signalProcess", name, signal_name)
 
     def stop(self, name: str) -> None:
         """Ask a program to stop; returns at once."""
