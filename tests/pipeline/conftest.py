@@ -24,6 +24,7 @@ from app.pipeline.redis_queue import PREFIX, RedisQueue
 from app.settings import RedisSettings
 
 MakeEvent = Callable[..., Event]
+PATIENT_SECONDS = 10  # for tests about something else than time: a busy machine is no reason to fail them
 
 
 @pytest.fixture
@@ -60,7 +61,9 @@ class RedisHarness:
 
     def __init__(self, server: Any, client: redis_async.Redis) -> None:
         self.client = client
-        self.connection = connect(RedisSettings(redis_url=server.url, redis_password=server.password))
+        self.connection = connect(
+            RedisSettings(redis_url=server.url, redis_password=server.password, redis_timeout_seconds=PATIENT_SECONDS)
+        )
 
     def make(self, policy: QueuePolicy) -> Queue:
         return RedisQueue(self.connection, policy)

@@ -102,7 +102,7 @@ def is_ready(process: Any) -> bool:
 
 @pytest.fixture
 async def queue(redis: redis_async.Redis, redis_server: Any) -> Any:
-    client = connect(RedisSettings(redis_url=redis_server.url, redis_password=redis_server.password))
+    client = connect(RedisSettings(redis_url=redis_server.url, redis_password=redis_server.password, redis_timeout_seconds=10))
     yield RedisQueue(client, QueuePolicy(lease_seconds=1))
     await client.close()
 
