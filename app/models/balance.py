@@ -30,7 +30,7 @@ from app.models.weights import Weights
 Float = NDArray[np.float32]
 KINDS = ("qkv", "gate_up", "down")
 # How much of a channel's excess moves into the weights, which have but 8 bits themselves: SmoothQuant's alpha. Measured KL
-# with 0 / 0.5 / 0.7 / 1: 0.0030 / 0.0016 / 0.0019 / 0.0040.
+# on a third of the gate's text with 0 / 0.5 / 0.7 / 1: 0.0030 / 0.0016 / 0.0019 / 0.0040.
 STRENGTH = 0.5
 LARGEST_FACTOR = 64.0
 

@@ -68,14 +68,14 @@ def evaluate(
 ) -> Tally:
     """Compare two model directories of one architecture. ``report`` gets the share done, 0 to 1."""
     total, tally = sum(map(len, texts)), Tally()
-    sessions = [Session(directory / MODEL, architecture, max(map(len, texts))) for directory in (reference, candidate)]
+    longest = max(map(len, texts))
+    # FP32 is its own reference: one session then, and a comparison of each chunk with itself.
+    sessions = [Session(directory / MODEL, architecture, longest) for directory in dict.fromkeys((reference, candidate))]
     for ids in texts:
         targets = np.asarray(ids[1:])
-        for start, expected, came in zip(
-            range(0, len(ids), CHUNK), *(session.logits(ids) for session in sessions), strict=True
-        ):
-            following = targets[start : start + CHUNK]  # the last position of a document has no next token
-            tally += compare(expected[: len(following)], came[: len(following)], following)
+        for index, logits in enumerate(zip(*(session.logits(ids) for session in sessions), strict=True)):
+            following = targets[index * CHUNK : (index + 1) * CHUNK]  # the last position of a text has no next token
+            tally += compare(logits[0][: len(following)], logits[-1][: len(following)], following)
             report(tally.tokens / total)
     return tally
 

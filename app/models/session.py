@@ -22,8 +22,8 @@ class Session:
     def __init__(self, model: Path, architecture: Architecture, capacity: int) -> None:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        # A conversion shares the machine with builds and downloads: threads that spin would be in each other's way.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # A conversion shares the machine with builds and downloads: threads that spin for long would be in each other's way.
+        options.add_session_config_entry("session.intra_op.spin_duration_us", "50")
         self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         shape = (1, architecture.kv_heads, capacity, architecture.head_size)
         self._cache = [
