@@ -60,7 +60,7 @@ NOT_A_SECRET: Final[tuple[re.Pattern[str], ...]] = (
     re.compile(r"(?i)true|false|yes|no|none|null|nil|\d+(?:\.\d+)?"),
     re.compile(r"\[secret\]|\*+|<[^<>]*>"),  # placeholders of Pulumi's display and of examples
     re.compile(r"\$\{?[A-Za-z_][A-Za-z0-9_]*\}?|%\([A-Za-z_][A-Za-z0-9_]*\)s|\{\{?[^{}]*\}?\}"),  # references to variables
-    re.compile(r"(?:~|\.{1,2})?/\S*|(?=\S*/)\S+\.[a-z]{1,5}"),  # paths
+    re.compile(r"(?:~|\.{1,2})?/[^\r\n]*|(?=\S*/)\S+\.[a-z]{1,5}"),  # paths, with blanks where they begin as one
     re.compile(r"[a-z][a-z0-9+.-]*://[^\s@]*"),  # addresses without user information
     re.compile(r"(?:[0-9A-Fa-f]{2}:){7,}[0-9A-Fa-f]{2}"),  # fingerprints in pairs
     re.compile(r"(?:ssh-[a-z0-9]+|ecdsa-sha2-[a-z0-9]+) [A-Za-z0-9+/=]+(?: .*)?"),  # public keys
@@ -187,5 +187,6 @@ def entropy(text: str) -> float:
 def _assignments(text: str) -> Iterator[str]:
     for match in ASSIGNMENT.finditer(text):
         name, value = match["directive"] or match["name"], match["value"].strip("\"'")
-        if names_a_secret(name) and not is_harmless(value):
+        # In a JSON text the last value carries the object's end with it.
+        if names_a_secret(name) and not is_harmless(value) and not is_harmless(value.rstrip("}])")):
             yield name

@@ -78,8 +78,15 @@ class TokenManager:
         if self._flight is None:
             self._flight = asyncio.create_task(self._renew())
             self._flight.add_done_callback(self._landed)
-        # Shielded: a caller who gives up must not take the others' token along.
-        return await asyncio.shield(self._flight)
+        flight = self._flight
+        try:
+            # Shielded: a caller who gives up must not take the others' token along.
+            return await asyncio.shield(flight)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if flight.cancelled() and not (task and task.cancelling()):
+                raise AccessTokenUnavailable("the token manager was closed while a token was on its way") from None
+            raise
 
     def invalidate(self, token: str) -> None:
         """The platform did not accept ``token``: forget it. A newer one, fetched meanwhile by somebody else, stays."""

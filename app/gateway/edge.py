@@ -1,8 +1,9 @@
 """The outermost layer: every request is looked up, authenticated and measured before the application sees it.
 
-In this order: known path (404) and method (405); API key (401); size of the body (413, 415); platform signature over the raw
-bytes (401), and only then parsing (400). Every answer leaves with the security headers, and a line in the log that holds
-identifiers, a status and a duration, nothing of the content.
+In this order: known path (404) and method (405); API key (401); declared size of the body (413); the platform's signature
+headers (401), and only then the body is read: its size (413, 415), its signature over the raw bytes (401), parsing (400).
+Every answer leaves with the security headers, and a line in the log that holds identifiers, a status and a duration,
+nothing of the content.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.auth.api_keys import ApiKeys
 from app.gateway.routes import NO_BODY, Authentication, Route, RouteTable
 from app.http.bearer import require_key
-from app.http.body import read_bytes
+from app.http.body import read_bytes, refuse_declared
 from app.http.errors import ApiError, render
 from app.http.health import LIVE_PATHS, READY_PATHS
 from app.platforms.inbound import PlatformEvents, RawRequest
@@ -102,8 +103,11 @@ class Edge:
         platform = self._platforms.get(route.platform)
         if platform is None:
             raise ApiError(404, "not_found", f"the platform {route.platform!r} is not configured on this assistant")
-        body = await read_bytes(Request(scope, receive), route.limit)
+        request = Request(scope, receive)
+        refuse_declared(request, route.limit)
         try:
+            platform.admit(scope["headers"])
+            body = await read_bytes(request, route.limit)
             received = platform.receive(RawRequest(scope["headers"], scope["query_string"], body))
         except SignatureRefused as refusal:
             raise ApiError(401, refusal.code, str(refusal)) from None

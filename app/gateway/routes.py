@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute
 from app.http.health import LIVE_PATHS, READY_PATHS
 
 NO_BODY = 0
-EVENT_BYTES = 1024 * 1024
+EVENT_BYTES = 256 * 1024  # the longest text that a platform may send, escaped, and room to spare
 ANSWER_BYTES = 1024 * 1024
 
 

@@ -30,9 +30,7 @@ async def read_bytes(request: Request, limit: int = DEFAULT_LIMIT) -> bytes:
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         raise ApiError(415, "unsupported_encoding", "Content-Encoding is not supported: send the body uncompressed")
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and (len(declared) > 15 or int(declared) > limit):
-        raise _too_large(limit)
+    refuse_declared(request, limit)
     chunks = bytearray()
     try:
         async for chunk in request.stream():
@@ -43,6 +41,13 @@ async def read_bytes(request: Request, limit: int = DEFAULT_LIMIT) -> bytes:
         # Nobody is there to read it, but the refusal ends the request without a traceback.
         raise ApiError(400, "client_disconnected", "the connection closed before the body was complete") from None
     return bytes(chunks)
+
+
+def refuse_declared(request: Request, limit: int) -> None:
+    """Raise :class:`ApiError` 413 where Content-Length already says more than ``limit`` bytes."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and (len(declared) > 15 or int(declared) > limit):
+        raise _too_large(limit)
 
 
 async def read_json(request: Request, limit: int = DEFAULT_LIMIT) -> Any:

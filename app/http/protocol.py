@@ -15,7 +15,9 @@ from typing import Any, ClassVar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.http.errors import error_body
+from app.http.health import LIVE_PATHS, READY_PATHS
 
+PROBES = frozenset(path.encode() for path in (*LIVE_PATHS, *READY_PATHS))
 ABORT_SECONDS = 2.0  # what a refused peer gets to read the refusal
 
 
@@ -28,7 +30,7 @@ class Limits:
     head_seconds: float = 10.0  # from the connection (or the first byte of a further request) to the end of the head
     body_seconds: float = 20.0  # from the end of the head to the end of the body
     keep_alive_seconds: int = 30  # idle between requests; longer than a gateway's pool keeps them unused
-    connections: int = 512  # below the common limit of 1024 open files
+    connections: int = 448  # more are told to come again, but for probes; twice as many, below 1024 open files, are cut off
     handshake_seconds: float = 10.0  # TLS
 
 
@@ -46,6 +48,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = True  # waiting for, or in the middle of, a request's head
         self._unparsed = 0  # bytes of a head that is not complete
         self._deadline: asyncio.TimerHandle | None = None
+        if len(self.connections) > 2 * self.limits.connections:
+            transport.abort()
+            return
         self._watch(self.limits.head_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -66,12 +71,17 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._deadline is None:
             self._watch(self.limits.head_seconds)
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # After the head come a chunked body's trailers: nobody reads them, and uvicorn would gather them without a bound.
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         self.app = self._application
         if size > self.limits.head_bytes or len(self.headers) > self.limits.head_count:
             self.app = _refusal(431, "headers_too_large", self._head_message())
-        elif len(self.connections) > self.limits.connections:
+        elif len(self.connections) > self.limits.connections and self.url not in PROBES:
             self.app = _refusal(503, "too_many_connections", "too many connections: try again shortly")
         super().on_headers_complete()
         self._in_head, self._unparsed = False, 0

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import sys
 
+from app.auth.api_keys import ApiKeyError
 from app.http.lifecycle import Lifecycle
 from app.http.serve import ServeError, run, serve
 from app.inference.server import EXIT_REFUSED, create_app
@@ -21,10 +22,10 @@ def main() -> int:
         return EXIT_REFUSED
     logs.configure("inference", settings.log_level)
     lifecycle = Lifecycle()
-    app = create_app(settings, lifecycle)
     try:
+        app = create_app(settings, lifecycle)
         return run(serve(app, settings.host, settings.port, lifecycle=lifecycle, drain_seconds=settings.drain_seconds))
-    except ServeError as error:
+    except (ApiKeyError, ServeError) as error:
         print(f"inference: {error}", file=sys.stderr)
         return EXIT_REFUSED
 

@@ -16,8 +16,9 @@ from fastapi.security import HTTPBearer
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from app.auth.api_keys import ApiKeys
 from app.http import errors, health
-from app.http.bearer import BearerKeys
+from app.http.bearer import require_key
 from app.http.body import openapi, read_model
 from app.http.errors import ApiError
 from app.http.health import Verdict
@@ -43,7 +44,7 @@ class Service:
 
     def __init__(self, settings: InferenceSettings, lifecycle: Lifecycle) -> None:
         self._settings, self._lifecycle = settings, lifecycle
-        self._keys = BearerKeys([settings.api_key])
+        self._keys = ApiKeys.parse(settings.api_key.get_secret_value())
         self._admission = Admission(settings.inference_slots + settings.inference_queue_limit)
         self.model: Model | None = None
 
@@ -107,7 +108,7 @@ class Service:
         request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         try:
             try:
-                self._keys.check(request)
+                require_key(self._keys, request)
                 sequence = await self._generate(request)
             except ApiError as error:
                 get_logger().info("request refused", request=request_id, status=error.status, code=error.code)

@@ -33,7 +33,7 @@ from app.pipeline.event import Event
 from app.pipeline.responses import Response
 from app.platforms.inbound import Ignored, RawRequest, Received
 from app.platforms.platform import CalendarEntry, CalendarEvent, GivenUp, Retryable
-from app.platforms.standard_webhooks import parse_secrets, sign, verify
+from app.platforms.standard_webhooks import claim, parse_secrets, sign, verify
 from app.settings import SettingsError, WorkerSettings
 
 NAME = "generic"
@@ -86,6 +86,10 @@ class GenericEvents:
     def __init__(self, webhook_keys: Sequence[bytes], now: Callable[[], float] = time.time) -> None:
         self._keys = tuple(webhook_keys)
         self._now = now
+
+    def admit(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Raises :class:`app.platforms.standard_webhooks.SignatureRefused`: no signature, or a stale one."""
+        claim(headers, self._now())
 
     def receive(self, request: RawRequest) -> Received:
         """Raises :class:`app.platforms.standard_webhooks.SignatureRefused` (401), :class:`app.http.errors.ApiError` (400)."""
@@ -176,7 +180,11 @@ class GenericPlatform:
         if answer.status != 401:
             return answer
         self._tokens.invalidate(token)
-        return await self._post(path, body, {**headers, "Authorization": f"Bearer {await self._token()}"})
+        answer = await self._post(path, body, {**headers, "Authorization": f"Bearer {await self._token()}"})
+        if answer.status == 401:
+            # As with a refused client: somebody has to mend it, and it is not this event's fault.
+            raise Retryable("the platform answered 401 to a token that it has just issued")
+        return answer
 
     async def _token(self) -> str:
         try:

@@ -35,6 +35,10 @@ class PlatformEvents(Protocol):
     @property
     def name(self) -> str: ...
 
+    def admit(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Raises :class:`app.platforms.standard_webhooks.SignatureRefused` where the headers alone show that the request
+        cannot be genuine, so that no body is read for it. Proves nothing."""
+
     def receive(self, request: RawRequest) -> Received:
         """Raises :class:`app.platforms.standard_webhooks.SignatureRefused` (401) before anything is parsed, and
         :class:`app.http.errors.ApiError` (400) for what is genuine and malformed."""

@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 TOLERANCE_SECONDS = 300  # either way; the libraries of the specification use the same
 MIN_SECRET_BYTES, MAX_SECRET_BYTES = 24, 64  # the specification's bounds
@@ -37,6 +38,15 @@ class SignatureRefused(Exception):
         self.code = code
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What the headers of a request assert, not yet proved. ``signatures`` are those of version v1."""
+
+    id: str
+    timestamp: str  # Unix seconds, as sent: it is part of what is signed
+    signatures: tuple[bytes, ...]
+
+
 def parse_secrets(text: str) -> tuple[bytes, ...]:
     """The keys in ``text``: one or more ``whsec_<base64>``, separated by white space. Raises :class:`SecretError`."""
     keys = tuple(_parse_secret(word) for word in text.split())
@@ -53,11 +63,10 @@ def sign(keys: Sequence[bytes], message_id: str, timestamp: int, body: bytes) ->
     return {ID_HEADER: message_id, TIMESTAMP_HEADER: str(timestamp), SIGNATURE_HEADER: signatures}
 
 
-def verify(keys: Sequence[bytes], headers: RawHeaders, body: bytes, now: float) -> str:
-    """The id of a request that one of ``keys`` signed within the tolerance of ``now`` (Unix seconds).
+def claim(headers: RawHeaders, now: float) -> Claim:
+    """What ``headers`` assert, if it can be true at ``now`` (Unix seconds): complete, well-formed, within the tolerance.
 
-    Raises :class:`SignatureRefused`. The time stamp is compared before anything is computed; then every signature is
-    compared with every key, in constant time.
+    It needs no body, so what fails here is refused before one is read. Raises :class:`SignatureRefused`.
     """
     message_id, timestamp = _single(headers, ID_HEADER), _single(headers, TIMESTAMP_HEADER)
     signatures = _single(headers, SIGNATURE_HEADER)
@@ -78,12 +87,21 @@ def verify(keys: Sequence[bytes], headers: RawHeaders, body: bytes, now: float) 
     if len(words) > MAX_SIGNATURES:
         raise SignatureRefused("malformed_signature", f"{SIGNATURE_HEADER} holds more than {MAX_SIGNATURES} signatures")
     # Other versions (v1a is Ed25519) may stand beside; they are not ours to judge.
-    given = [word.removeprefix("v1,").encode() for word in words if word.startswith("v1,")]
-    expected = [_signature(key, message_id, timestamp, body) for key in keys]
-    matches = [hmac.compare_digest(one, other) for one in given for other in expected]
+    given = tuple(word.removeprefix("v1,").encode() for word in words if word.startswith("v1,"))
+    return Claim(message_id, timestamp, given)
+
+
+def verify(keys: Sequence[bytes], headers: RawHeaders, body: bytes, now: float) -> str:
+    """The id of a request that one of ``keys`` signed within the tolerance of ``now`` (Unix seconds).
+
+    Raises :class:`SignatureRefused`. Every signature is compared with every key, in constant time.
+    """
+    claimed = claim(headers, now)
+    expected = [_signature(key, claimed.id, claimed.timestamp, body) for key in keys]
+    matches = [hmac.compare_digest(one, other) for one in claimed.signatures for other in expected]
     if not any(matches):
         raise SignatureRefused("invalid_signature", "no signature in the request matches: check the webhook secret")
-    return message_id
+    return claimed.id
 
 
 def _signature(key: bytes, message_id: str, timestamp: str, body: bytes) -> bytes:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -82,10 +81,7 @@ def _seconds_until_answer(command: list[str], clone: Path, environment: dict[str
 
 def _own_ports(clone: Path) -> None:
     """Ports of its own, so that a stack that runs on this machine is not disturbed."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(5)]
-    gateway, inference, redis, worker, platform = (held.getsockname()[1] for held in sockets)
-    for held in sockets:
-        held.close()
+    gateway, inference, redis, worker, platform = range(19_100, 19_105)  # below the kernel's range for outgoing connections
     (clone / "stacks" / "Pulumi.local.yaml").write_text(
         f"config:\n  assistant:ports: {{gateway: {gateway}, inference: {inference}, redis: {redis}, worker: {worker}}}\n"
         f"  assistant:platforms: {{generic: {{url: 'http://127.0.0.1:{platform}'}}}}\n"

@@ -12,6 +12,8 @@ import httpx2
 import pytest
 from generic.sender import event_body, signed_headers
 
+from app.gateway.routes import EVENT_BYTES
+
 MIB = 1024 * 1024
 
 
@@ -121,9 +123,14 @@ def test_ten_megabytes_are_413_and_are_not_kept(gateway: Any, framing: str) -> N
 
 
 def test_a_body_at_the_limit_is_read_and_one_byte_more_is_not(gateway: Any) -> None:
-    for size, status in ((MIB, 400), (MIB + 1, 413)):
+    for size, status in ((EVENT_BYTES, 400), (EVENT_BYTES + 1, 413)):
         body = b" " * size
         assert gateway.client.post("/events", content=body, headers=gateway.signed(body)).status_code == status
+
+
+def test_no_body_is_read_for_who_shows_no_signature_headers(gateway: Any) -> None:
+    head = b"POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n"  # and no byte of the body follows
+    assert gateway.raw(head).status == 401
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "identity, gzip"])

@@ -114,7 +114,7 @@ GOOD = {"API_KEY": "k" * 32, "INFERENCE_API_KEY": "x", "GENERIC_WEBHOOK_SECRET":
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"API_KEY": ""}, "API key"),
+        ({"API_KEY": ""}, "API_KEY is empty"),
         ({"API_KEY": "short-canary"}, "at least 16"),
         ({"GENERIC_WEBHOOK_SECRET": "whsec_canary"}, "webhook secret"),
         ({"TLS_CERTIFICATE": "/nowhere.pem"}, "TLS_PRIVATE_KEY"),

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
 
 import httpx2
+import psutil
 import pytest
 
 HOST = b"Host: a\r\n"
@@ -144,6 +146,28 @@ def test_connections_over_the_limit_are_told_to_come_again(start) -> None:
     assert response.headers["Retry-After"] == "1"
     for connection in held:
         connection.close()
+
+
+def test_probes_are_answered_while_others_are_told_to_come_again(start) -> None:
+    server = start(limits={"connections": 3})
+    held = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(4)]
+    assert httpx2.get(server.url + "/healthz").status_code == 200
+    held += [socket.create_connection(("127.0.0.1", server.port)) for _ in range(2)]
+    with pytest.raises(httpx2.TransportError):  # twice the limit: not even a probe
+        httpx2.get(server.url + "/healthz")
+    for connection in held:
+        connection.close()
+
+
+def test_trailers_of_a_chunked_body_are_not_kept(sample) -> None:
+    before = psutil.Process(sample.process.pid).memory_info().rss
+    with socket.create_connection(("127.0.0.1", sample.port)) as connection:
+        connection.sendall(b"POST /echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n")
+        trailers = b"".join(b"x-%d: " % number + b"y" * 1000 + b"\r\n" for number in range(1000))
+        with contextlib.suppress(OSError):  # the server may well cut it off
+            for _ in range(60):
+                connection.sendall(trailers)
+    assert psutil.Process(sample.process.pid).memory_info().rss - before < 20 * 2**20
 
 
 def test_an_upgrade_that_is_not_offered_is_answered_as_a_plain_request(sample) -> None:

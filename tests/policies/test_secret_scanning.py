@@ -90,6 +90,8 @@ def test_a_literal_under_the_name_of_a_secret_is_found(keys) -> None:
         (("apiKey",), "arn:aws:secretsmanager:eu-central-1:123456789012:secret:x"),
         (("apiKey",), "[secret]"),
         (("privateKey",), "/home/ada/assistant/.state/local/certificate/server.key"),
+        (("privateKey",), "/home/ada lovelace/assistant/.state/local/certificate/server.key"),
+        (("configuration",), '{"inferenceApiKey":1,"apiKey":2}'),
         (("caCertificate",), CERTIFICATE),
         (
             ("publicKey",),
