@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import struct
@@ -49,8 +50,25 @@ class FaultyServer(ThreadingHTTPServer):
     request_queue_size = 256
 
     def __init__(self, port: int, handle: Handle, take_fault: Callable[[str], Fault | None]) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
         self.handle_call, self.take_fault = handle, take_fault
+        self._open: set[socket.socket] = set()  # closed also when the port turns out to be taken
+        super().__init__(("127.0.0.1", port), _Handler)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        self._open.add(connection)
+        return connection, address
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def server_close(self) -> None:
+        """The kept connections end too, as when a server's process does: else the next one at this port would miss calls."""
+        super().server_close()
+        for connection in list(self._open):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A peer that hangs up is nothing to print a traceback for."""
