@@ -62,6 +62,8 @@ def read_architecture(file: GgufFile) -> Architecture:
     except ValidationError as error:
         mistakes = ", ".join(f"{detail['loc'][0]} {detail['input']}" for detail in error.errors())
         raise UnsupportedModelError(f"{file.path.name}: impossible figures: {mistakes}") from None
+    if architecture.layers > len(file.tensors):  # a damaged figure must not make us list billions of names
+        raise UnsupportedModelError(f"{file.path.name}: {architecture.layers} layers, but {len(file.tensors)} tensors")
     _check_tensors(file, architecture)
     return architecture
 
