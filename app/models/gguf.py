@@ -137,6 +137,8 @@ class _Header:
             return self._string()
         if kind == ARRAY:
             element, count = self._scalar("I"), self._scalar("Q")
+            if element == ARRAY:  # allowed by the format, used by no model; nested deeply it would exhaust the stack
+                raise SourceError(f"an array of arrays near byte {self._at} is not supported")
             if element in SCALARS:
                 size = struct.calcsize("<" + SCALARS[element])
                 return list(struct.unpack(f"<{count}{SCALARS[element]}", self._take(size * count)))

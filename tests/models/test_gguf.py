@@ -61,6 +61,7 @@ def test_no_damage_to_the_header_escapes_as_another_error(at: int, value: bytes,
         (b"GGUF" + struct.pack("<I", 1) + bytes(40), "GGUF version 1"),
         (b"GGUF" + struct.pack(">I", 3) + bytes(40), "little-endian"),
         (b"", "cannot be read"),
+        (b"GGUF" + struct.pack("<IQQQ1sI", 3, 0, 1, 1, b"k", 9) + struct.pack("<IQ", 9, 1) * 10_000, "array of arrays"),
     ],
 )
 def test_what_is_no_gguf_is_named(header: bytes, message: str, tmp_path: Path) -> None:
@@ -79,7 +80,8 @@ def test_what_is_no_gguf_is_named(header: bytes, message: str, tmp_path: Path) -
         ({"metadata": {"llama.attention.head_count_kv": 3}}, "4 heads, 3 KV heads"),
         ({"metadata": {"llama.block_count": None}}, "'llama.block_count' is absent"),
         ({"metadata": {"llama.block_count": 3}}, r"missing tensors: blk\.2\.attn_k\.weight, .* and 4 more"),
-        ({"metadata": {"llama.block_count": 0}}, "layers"),
+        ({"metadata": {"llama.block_count": 0}}, "impossible figures: layers 0"),
+        ({"metadata": {"llama.block_count": 4_000_000_000}}, "4000000000 layers, but 20 tensors"),
         (
             {"metadata": {"llama.feed_forward_length": 128}},
             r"shapes: blk\.0\.ffn_gate\.weight is \[96, 64\], expected \[128, 64\]",
