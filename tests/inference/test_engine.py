@@ -220,7 +220,7 @@ async def test_a_stuck_decode_thread_is_not_ready_then_not_alive_and_recovers(
     runner = Stuck(bench.session, bench.manifest.architecture, bench.runner(1).cache)
     runner.let_go = threading.Event()
     runs = engine(runner)
-    settings = InferenceSettings(model_path=bench.directory, api_key=SecretStr("k"))
+    settings = InferenceSettings(model_path=bench.directory, api_key=SecretStr("key-of-the-tests"))
     service = server.Service(settings, Lifecycle())
     words = tokenizer.load(bench.directory / "tokenizer.json", Frame())
     service.model = Model(bench.manifest, words, runs, 2048)

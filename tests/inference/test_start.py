@@ -29,7 +29,7 @@ def refused(folder: Path, limit_bytes: int | None = None, **variables: object) -
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = {"PATH": os.environ["PATH"], "API_KEY": "k", "MODEL_PATH": str(folder), "PORT": str(port)}
+    environment = {"PATH": os.environ["PATH"], "API_KEY": "key-of-the-tests", "MODEL_PATH": str(folder), "PORT": str(port)}
     environment |= {name: str(value) for name, value in variables.items()}
     plain = [line for line in run(environment, limit_bytes).stderr.splitlines() if not line.startswith("{")]
     assert len(plain) == 1, plain

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import psutil
+
 from infra.local.layout import STATE_MARKER
 from infra.local.ports import PortsProvider
 
@@ -35,7 +37,7 @@ def test_every_taken_port_is_named_with_the_process_that_has_it_and_the_way_out(
         told = reasons(stack, gateway=gateway, redis=free_port(), worker=worker)
     assert len(told) == 2
     assert told[0].startswith(f"port {gateway} (gateway) is taken by process {os.getpid()} (")
-    assert "pytest" in told[0]
+    assert psutil.Process().cmdline()[0] in told[0]
     assert told[1].endswith("pulumi config set --path assistant:ports.worker <port>")
 
 

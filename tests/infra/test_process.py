@@ -109,7 +109,7 @@ def test_a_port_that_somebody_else_has_is_named_with_its_owner(supervised: Any, 
     with socket.socket() as stranger:
         stranger.bind(("127.0.0.1", port))
         stranger.listen()
-        with pytest.raises(LocalError, match=rf"Port {port}, .* is taken by process {os.getpid()} \(.*pytest.*\)"):
+        with pytest.raises(LocalError, match=rf"Port {port}, .* is taken by process {os.getpid()} \(.+\)"):
             process.create(supervised.process("gateway", port))
     assert owned_by(supervised.root, "gateway") == []
 

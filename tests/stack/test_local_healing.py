@@ -1,16 +1,15 @@
-"""The local stack's life: an up that changes nothing, wounds that heal one by one, mistakes that are told in words."""
+"""An up that changes nothing, and wounds that heal one by one."""
 
 from __future__ import annotations
 
 import signal
-import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import httpx2
 import psutil
 import pytest
-from deployment import Deployment, make_deployment
+from deployment import Deployment
 from generic.emulator import Emulator
 
 from infra.local.layout import PROCESS_MARKER
@@ -103,47 +102,6 @@ def _kill_when_it_runs(deployed: Deployment, name: str) -> None:
     while name not in (pids := _pids(deployed)):
         assert time.monotonic() < deadline, f"{name} did not come back"
     psutil.Process(pids[name]).kill()
-
-
-@pytest.fixture
-def undeployed(engine_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """A stack that has never been up."""
-    deployment = make_deployment(tmp_path_factory.mktemp("fresh"), "fresh")
-    yield deployment
-    deployment.destroy()
-    deployment.remove()
-
-
-def test_tells_all_wrong_settings_at_once_without_a_traceback(undeployed: Deployment) -> None:
-    undeployed.configure(ports={"gatway": 8443, "redis": 99999}, logLevel="loud")
-    run = undeployed.pulumi("preview")
-    assert run.code != 0
-    assert "Traceback" not in run.screen
-    for words in ("gatway", "ports.gateway", "99999", "loud", "info"):
-        assert words in run.screen
-
-
-def test_tells_who_has_a_taken_port_before_anything_starts(undeployed: Deployment) -> None:
-    with socket.create_server(("127.0.0.1", undeployed.ports["gateway"])):
-        run = undeployed.up()
-    assert run.code != 0
-    assert str(undeployed.ports["gateway"]) in run.screen
-    assert str(psutil.Process().pid) in run.screen
-    assert "Traceback" not in run.screen
-    assert undeployed.processes() == []
-
-
-def test_leaves_nothing_behind(undeployed: Deployment) -> None:
-    run = undeployed.up()
-    assert run.code == 0, run.screen
-    assert len(undeployed.processes()) == 5
-    run = undeployed.destroy()
-    assert run.code == 0, run.screen
-    assert undeployed.processes() == []
-    assert not undeployed.state.exists()
-    for name, port in undeployed.ports.items():
-        with socket.socket() as probe:
-            assert probe.connect_ex(("127.0.0.1", port)) != 0, name
 
 
 def _pids(deployed: Deployment) -> dict[str, int]:

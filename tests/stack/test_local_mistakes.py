@@ -1,0 +1,51 @@
+"""Mistakes that are told in words before anything starts, and a removal that leaves nothing."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from deployment import Deployment, make_deployment
+
+
+@pytest.fixture
+def undeployed(engine_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A stack that has never been up."""
+    deployment = make_deployment(tmp_path_factory.mktemp("fresh"), "fresh")
+    yield deployment
+    deployment.destroy()
+    deployment.remove()
+
+
+def test_tells_all_wrong_settings_at_once_without_a_traceback(undeployed: Deployment) -> None:
+    undeployed.configure(ports={"gatway": 8443, "redis": 99999}, logLevel="loud")
+    run = undeployed.pulumi("preview")
+    assert run.code != 0
+    assert "Traceback" not in run.screen
+    for words in ("gatway", "ports.gateway", "99999", "loud", "info"):
+        assert words in run.screen
+
+
+def test_tells_who_has_a_taken_port_before_anything_starts(undeployed: Deployment) -> None:
+    with socket.create_server(("127.0.0.1", undeployed.ports["gateway"])):
+        run = undeployed.up()
+    assert run.code != 0
+    assert str(undeployed.ports["gateway"]) in run.screen
+    assert str(psutil.Process().pid) in run.screen
+    assert "Traceback" not in run.screen
+    assert undeployed.processes() == []
+
+
+def test_leaves_nothing_behind(undeployed: Deployment) -> None:
+    run = undeployed.up()
+    assert run.code == 0, run.screen
+    assert len(undeployed.processes()) == 5
+    run = undeployed.destroy()
+    assert run.code == 0, run.screen
+    assert undeployed.processes() == []
+    assert not undeployed.state.exists()
+    for name, port in undeployed.ports.items():
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0, name
