@@ -35,7 +35,7 @@ def deployed(engine_installed: None, tmp_path_factory: pytest.TempPathFactory) -
     """The stack, brought up once for the whole run. Its removal is checked by test_local_removal.py on one of its own."""
     deployment = make_deployment(tmp_path_factory.mktemp("stack"), "local")
     try:
-        run = deployment.up()
+        run = deployment.up(policies=True)
         assert run.code == 0, run.screen
         yield deployment
         run = deployment.destroy()

@@ -20,7 +20,7 @@ UNCHANGED_UP_SECONDS = 10
 
 def test_changes_nothing_the_second_time(deployed: Deployment) -> None:
     before = {process.pid for process in deployed.processes()}
-    run = deployed.up()
+    run = deployed.up(policies=True)
     assert run.code == 0, run.screen
     assert run.changed == {}
     assert run.seconds < UNCHANGED_UP_SECONDS
