@@ -3,13 +3,16 @@ STACK  ?= local
 PYTHON ?= python3
 Q      ?=
 TEXT   ?=
-LINES  ?= 40
+LINES   = 40
+KEY    ?=
+VALUE  ?=
 
 venv   := .venv/bin/python
 stack  := $(venv) -m tools.stack --stack $(STACK)
 
 .DEFAULT_GOAL := help
-.PHONY: help environment up preview refresh down destroy clean outputs ask say logs test test-bootstrap bench bench-cold lint format lock
+.NOTPARALLEL:
+.PHONY: help environment up preview refresh down destroy clean outputs set ask say logs test test-bootstrap bench bench-cold lint format lock
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,22 +34,23 @@ down: environment ## Remove all that the stack made
 
 destroy: down
 
-clean: ## Remove the stack too, its passphrase and the virtual environment
-	@if [ -x $(venv) ]; then $(stack) clean; fi
-	@rm -rf .venv .state *.egg-info
-	@echo "Clean. The shared cache stays: $${XDG_CACHE_HOME:-~/.cache}/assistant-stack"
+clean: environment ## That, the stack itself and, with the last one, its passphrase and the virtual environment
+	@$(stack) clean
 
 outputs: environment ## The stack's outputs as JSON (SECRETS=1 shows the secrets)
-	@$(stack) outputs $(if $(SECRETS),--secrets)
+	@$(stack) outputs $(if $(filter 1,$(SECRETS)),--secrets)
 
 ask: environment ## Ask a question: make ask Q="What is the capital of France?"
-	@$(stack) ask "$$QUESTION"
+	@$(stack) ask -- "$$QUESTION"
 
 say: environment ## Send a signed event and show its way: make say TEXT="创建一个周会的日程在2026-12-01"
-	@$(stack) say "$$SENTENCE"
+	@$(stack) say -- "$$SENTENCE"
+
+set: environment ## Change a setting: make set KEY=ports.gateway VALUE=9443 (docs/configuration.md)
+	@$(stack) set -- "$$SETTING" "$$WANTED"
 
 logs: environment ## The last lines of each process (LINES=40; FOLLOW=1 goes on)
-	@$(stack) logs --lines $(LINES) $(if $(FOLLOW),--follow)
+	@$(stack) logs --lines $(LINES) $(if $(filter 1,$(FOLLOW)),--follow)
 
 test: environment ## All tests, lint included; seconds of each suite, and a closing table
 	@$(venv) -m tools.suites $(SUITES)
@@ -57,7 +61,7 @@ test-bootstrap: environment ## The set-up from nothing: empty HOME, cache and PA
 bench: environment ## Speed and memory, side by side, into docs/performance.md
 	@$(venv) -m tests.bench
 
-bench-cold: ## Clone to first answer, with the CLI cached and with nothing but the registries
+bench-cold: environment ## Clone to first answer, with the CLI cached and with nothing but the registries
 	@$(PYTHON) tests/bench/cold.py
 
 lint: environment ## ruff and mypy
@@ -69,6 +73,9 @@ format: environment ## Format the code and sort the imports
 lock: environment ## Write requirements/*.lock anew from pyproject.toml
 	@$(venv) tools/lock.py
 
-# Handed over through the environment: quotes, dollar signs and backticks in a sentence stay text.
+# Handed over through the environment, as they are: quotes, dollar signs and backticks in a sentence stay text.
+unexport Q TEXT KEY VALUE
 ask: export QUESTION = $(value Q)
 say: export SENTENCE = $(value TEXT)
+set: export SETTING = $(value KEY)
+set: export WANTED = $(value VALUE)

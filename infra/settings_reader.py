@@ -37,7 +37,7 @@ def settings_from(config: Mapping[str, str], stack: str, secret_keys: Set[str] =
             values["target"] = "local"  # so that the other mistakes are found as well
             mistakes.append(
                 f"{PROJECT}:target is required for a stack named {stack!r}: {_allowed_at(('target',))}. Known without it are "
-                f"the stacks {', '.join(TARGET_OF_STACK)}. Set it: pulumi config set {PROJECT}:target local"
+                f"the stacks {', '.join(TARGET_OF_STACK)}. Set it: make set STACK={stack} KEY=target VALUE=local"
             )
     values.setdefault("stateDirectory", f".state/{stack}")
     secret = {key.removeprefix(f"{PROJECT}:") for key in secret_keys}

@@ -54,11 +54,13 @@ async def post(
     host = httpx2.URL(url).host
     # No decompression: a small answer must not become a large one.
     sent = {"Accept": "application/json", "Accept-Encoding": "identity", **headers}
+    # Half the time to be let in, so that who cannot be reached is told from who does not answer.
+    limits = httpx2.Timeout(timeout_seconds, connect=timeout_seconds / 2, pool=timeout_seconds / 2)
     # The causes are cut (`from None`): the client's exceptions carry the request, and that the credentials.
     try:
         async with (
             asyncio.timeout(timeout_seconds),
-            client.stream("POST", url, content=body, headers=sent, timeout=timeout_seconds, follow_redirects=False) as response,
+            client.stream("POST", url, content=body, headers=sent, timeout=limits, follow_redirects=False) as response,
         ):
             return Answer(response.status_code, response.headers, await _bounded(response))
     except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:

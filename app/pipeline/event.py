@@ -44,6 +44,7 @@ class Event:
 
     @classmethod
     def from_json(cls, text: str) -> Event:
+        """What a newer version has added is left out: during a rolling update both read the same queue."""
         values = json.loads(text)
         values["received_at"] = datetime.fromisoformat(values["received_at"])
-        return cls(**values)
+        return cls(**{entry.name: values[entry.name] for entry in fields(cls) if entry.name in values})

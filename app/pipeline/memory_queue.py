@@ -32,6 +32,7 @@ from app.pipeline.queue import (
 class _Record:
     event: Event
     accepted_at: float
+    begun_at: float | None = None  # its first lease
     state: State = State.QUEUED
     attempts: int = 0
     excused: int = 0
@@ -164,7 +165,7 @@ class MemoryQueue:
         if record is None or not self._is_aside(record):
             return False
         record.state, record.attempts, record.excused, record.token, record.reason = State.QUEUED, 0, 0, 0, ""
-        record.accepted_at = self._clock()
+        record.accepted_at, record.begun_at = self._clock(), None
         self._note(record, "replayed")
         self._enter(record)
         return True
@@ -203,13 +204,14 @@ class MemoryQueue:
         self._token += 1
         record.token, record.state, record.deadline = self._token, State.LEASED, now + self._policy.lease_seconds
         record.attempts += 1
+        record.begun_at = now if record.begun_at is None else record.begun_at
         self._note(record, "leased", f"attempt {record.attempts} by {worker}")
         return Lease(
             event=record.event,
             token=record.token,
             attempt=record.attempts,
             deadline=_time(record.deadline),
-            age_seconds=now - record.accepted_at,
+            tried_seconds=now - record.begun_at,
             steps=MappingProxyType(dict(record.steps)),
         )
 

@@ -10,6 +10,7 @@ from app.platforms.platform import GivenUp, OutcomeUnknown, Retryable
 BASE_SECONDS = 2.0
 FACTOR = 3.0
 LONGEST_SECONDS = 60.0  # so five attempts span 2 + 6 + 18 + 54 = 80 s, less jitter
+LONGEST_ASKED_SECONDS = 300.0  # what a Retry-After may hold up a conversation
 # An outage excuses attempts, but not for ever: whoever asked has gone away, and the conversation's next message waits.
 GIVE_UP_SECONDS = 15 * 60.0
 
@@ -46,7 +47,7 @@ class Drop:
 Decision = Acknowledge | Retry | DeadLetter | Park | Drop
 
 
-def decide(error: BaseException | None, attempt: int, age_seconds: float, dice: float) -> Decision:
+def decide(error: BaseException | None, attempt: int, tried_seconds: float, dice: float) -> Decision:
     """``error``: what the attempt raised, None for success. ``dice``: uniform in [0, 1)."""
     match error:
         case None:
@@ -57,10 +58,11 @@ def decide(error: BaseException | None, attempt: int, age_seconds: float, dice: 
             return Park(str(error))
         case GivenUp():
             return DeadLetter(str(error))
-        case Retryable(counted=False) if age_seconds > GIVE_UP_SECONDS:
-            return DeadLetter(f"given up {age_seconds / 60:.0f} minutes after it came: {error}")
+        case Retryable(counted=False) if tried_seconds > GIVE_UP_SECONDS:
+            return DeadLetter(f"given up {tried_seconds / 60:.0f} minutes after the first attempt: {error}")
         case Retryable():
-            delay = max(backoff_seconds(attempt, dice), error.retry_after or 0.0)
+            asked = min(error.retry_after or 0.0, LONGEST_ASKED_SECONDS)
+            delay = max(backoff_seconds(attempt, dice), asked)
             return Retry(delay, str(error), error.counted)
         case _:
             # A fault of ours. Its message may quote what somebody said, so its type has to do.

@@ -90,7 +90,7 @@ class Lease:
     token: int
     attempt: int  # 1 for the first
     deadline: datetime  # aware, UTC, by the store's clock
-    age_seconds: float  # since the event was accepted (or replayed), when the lease was given
+    tried_seconds: float  # since its first lease (after acceptance or replay), when this one was given
     steps: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # outcomes recorded by earlier attempts
 
 

@@ -23,7 +23,7 @@ CONNECTIONS = 32  # a process; further callers wait for a free one, within their
 # First words of error replies that mean "not now" or "not here" rather than "wrong command" (redis/src/server.c, cluster.c).
 REFUSALS = frozenset(
     {"OOM", "READONLY", "LOADING", "BUSY", "MASTERDOWN", "NOREPLICAS", "MISCONF", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK"}
-    | {"NOAUTH", "NOPERM", "WRONGPASS"}
+    | {"NOAUTH", "NOPERM", "WRONGPASS", "UNBLOCKED"}
 )
 
 

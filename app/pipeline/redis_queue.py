@@ -7,7 +7,7 @@ always``: an answer means that the event is on disk.
 ==================================  ======  =============================================================================
 key (after ``{assistant}:``)        type    holds
 ==================================  ======  =============================================================================
-``event:<event key>``               hash    payload, conversation, state, attempts, excused, token, intent, reason,
+``event:<event key>``               hash    payload, conversation, state, attempts, excused, begun, token, intent, reason,
                                             ``step:<name>`` (recorded outcomes). Its existence is the deduplication mark
 ``timeline:<event key>``            list    the trace: "<ms> <stage> <detail>", the last 64
 ``conversation:<conversation key>`` list    its unfinished event keys in order; the head is leased or waits
@@ -174,14 +174,14 @@ def load_scripts() -> dict[str, Script]:
 
 
 def _lease(found: list[str]) -> Lease:
-    payload, token, attempt, deadline, age, *steps = found
+    payload, token, attempt, deadline, tried, *steps = found
     pairs = dict(zip(steps[::2], steps[1::2], strict=True))
     return Lease(
         event=Event.from_json(payload),
         token=int(token),
         attempt=int(attempt),
         deadline=_time(deadline),
-        age_seconds=int(age) / 1000,
+        tried_seconds=int(tried) / 1000,
         steps=MappingProxyType(pairs),
     )
 

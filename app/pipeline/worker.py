@@ -108,7 +108,7 @@ class Worker:
                 log.warning("lease lost", seconds=round(time.monotonic() - start, 3))
                 return
             error = work.exception()
-            decision = decide(error, lease.attempt, lease.age_seconds, random.random())  # noqa: S311 (jitter)
+            decision = decide(error, lease.attempt, lease.tried_seconds, random.random())  # noqa: S311 (jitter)
             if error is not None and isinstance(decision, Retry) and decision.reason.startswith("fault"):
                 log.error("fault", type=type(error).__name__, at=_place(error))
             state = await self._settle(lease, decision)

@@ -40,7 +40,7 @@ NAME = "generic"
 MAX_TEXT_CHARACTERS = 32_768
 CALL_SECONDS = 10.0
 # Not now: the other side says so, and the event is not the cause.
-BUSY = frozenset((425, 429, 503))
+BUSY = frozenset((425, 429, 502, 503))
 # A timed-out request, and a key whose first request is still at work (IETF draft on Idempotency-Key, §2.6).
 REPEATABLE = frozenset((408, 409))
 

@@ -36,7 +36,7 @@ def taken_ports(props: Props) -> list[str]:
     """A line for each port that somebody else has."""
     return [
         f"port {int(port)} ({name}) is taken by {stranger}. End it, or choose another port: "
-        f"pulumi config set --path assistant:ports.{name} <port>"
+        f"make set KEY=ports.{name} VALUE=<port>"
         for name, port in sorted(props["ports"].items())
         if (stranger := stranger_on(int(port), Path(props["stateDirectory"])))
     ]

@@ -90,7 +90,7 @@ def converge(description: Description) -> None:
         if observed.program in {None, "ORPHAN"} and not client.answers():
             raise LocalError(
                 f"supervisord does not answer, so {description.name} cannot be started. Let the stack see that and mend it: "
-                "pulumi refresh, then pulumi up"
+                "make refresh up"
             )
         if observed.program in {"BACKOFF", "EXITED", "FATAL"} and observed.program != last_program:
             crashes += 1

@@ -49,7 +49,7 @@ class SupervisorProvider(LocalProvider):
         found = sorted(UNUSABLE_IN_PATHS & set(news["stateDirectory"]))
         reason = (
             f"{news['stateDirectory']!r} contains {' '.join(map(repr, found))}, which supervisord cannot have in a path. "
-            "Choose another place: pulumi config set assistant:stateDirectory <path>"
+            "Choose another place: make set KEY=stateDirectory VALUE=<path>"
         )
         return CheckResult(news, [CheckFailure("", reason)] if found else [])
 

@@ -14,7 +14,7 @@ def main() -> int:
         subprocess.run([sys.executable, str(script)], cwd=FOLDER.parents[1], check=False).returncode
         for script in sorted(FOLDER.glob("bench_*.py"))
     ]
-    return max(codes, default=0)
+    return int(any(codes))
 
 
 if __name__ == "__main__":

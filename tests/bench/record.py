@@ -11,8 +11,8 @@ from pathlib import Path
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
 HEAD = """# Performance
 
-Measured, not promised. Each section is written by the command it names, with the machine and the date; medians over runs that
-alternate between the things compared. Machines differ: measure on yours before you quote.
+Measured, not promised. Each section is written by the command it names, with the machine and the date; where things are
+compared, medians over runs that alternate between them. Machines differ: measure on yours before you quote.
 """
 
 

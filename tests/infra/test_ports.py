@@ -38,7 +38,7 @@ def test_every_taken_port_is_named_with_the_process_that_has_it_and_the_way_out(
     assert len(told) == 2
     assert told[0].startswith(f"port {gateway} (gateway) is taken by process {os.getpid()} (")
     assert psutil.Process().cmdline()[0] in told[0]
-    assert told[1].endswith("pulumi config set --path assistant:ports.worker <port>")
+    assert told[1].endswith("make set KEY=ports.worker VALUE=<port>")
 
 
 def test_connections_that_linger_after_their_server_do_not_take_a_port(stack: Any) -> None:

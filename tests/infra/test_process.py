@@ -193,7 +193,7 @@ def test_a_process_that_died_with_its_supervisor_is_dead(supervised: Any, free_p
     kill(supervised, SUPERVISOR)
     kill(supervised, "gateway")
     assert (process.read("gateway", created).outs or {})["status"] == "dead"
-    with pytest.raises(LocalError, match="pulumi refresh"):
+    with pytest.raises(LocalError, match="make refresh up"):
         process.update("gateway", created, supervised.process("gateway", free_port()))
 
 
@@ -257,5 +257,5 @@ def test_a_directory_that_supervisord_cannot_use_is_refused_at_preview() -> None
     result = supervisor.check({}, {"stateDirectory": "/somewhere/[brackets]/state", "version": "any"})
     assert supervisor.check({}, {"stateDirectory": "/somewhere/100%/state", "version": "any"}).failures
     (failure,) = result.failures
-    assert "assistant:stateDirectory" in failure.reason
+    assert "KEY=stateDirectory" in failure.reason
     assert supervisor.check({}, {"stateDirectory": "/somewhere/with blanks/state", "version": "any"}).failures == []

@@ -40,7 +40,7 @@ def test_a_stack_of_another_name_says_its_target() -> None:
     assert settings_from({"assistant:target": "local"}, "test-abc").state_directory == Path(".state/test-abc")
     told = mistakes({}, stack="test-abc")
     assert "assistant:target is required for a stack named 'test-abc'" in told
-    assert "pulumi config set assistant:target local" in told
+    assert "KEY=target VALUE=local" in told
 
 
 def test_keys_of_providers_and_of_the_engine_are_left_alone() -> None:

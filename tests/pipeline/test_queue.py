@@ -333,3 +333,15 @@ async def test_stats_count_what_waits_and_how_long(queue: Queue, make_event: Any
     stats = await queue.stats()
     assert (stats.backlog, stats.leased, stats.dead, stats.unknown) == (2, 1, 1, 0)
     assert 0.04 < stats.oldest_seconds < 5
+
+
+async def test_what_waited_long_for_its_first_worker_has_not_been_tried_long(
+    queue: Queue, harness: Any, make_event: Any
+) -> None:
+    await queue.deliver(make_event())
+    await asyncio.sleep(0.3)
+    first = await leased(queue)
+    assert first.tried_seconds == 0
+    await queue.retry(first, 0.0, "not now", counted=False)
+    await asyncio.sleep(0.3)
+    assert (await leased(queue)).tried_seconds >= 0.3

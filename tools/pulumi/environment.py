@@ -13,6 +13,7 @@ from tools.pulumi.engine import locate
 CHECKOUT = Path(__file__).resolve().parents[2]
 STATE = ".state"
 PASSPHRASE_BYTES = 32
+ACTIVATED = "ASSISTANT_STACK_CHECKOUT"  # whose tools/activate the shell has read
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 LOOPBACK = ("127.0.0.1", "localhost")
 
@@ -23,6 +24,7 @@ def settings(checkout: Path, state: Path, environ: Mapping[str, str]) -> dict[st
     The engine itself is left out of PATH when it is not installed yet.
     """
     wanted = {
+        ACTIVATED: str(checkout),
         "PULUMI_BACKEND_URL": f"file://{state / 'pulumi'}",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(state / "passphrase"),
         "PULUMI_SKIP_UPDATE_CHECK": "1",
@@ -31,7 +33,9 @@ def settings(checkout: Path, state: Path, environ: Mapping[str, str]) -> dict[st
     }
     if "PULUMI_CONFIG_PASSPHRASE" in environ:
         del wanted["PULUMI_CONFIG_PASSPHRASE_FILE"]
-    result = {name: value for name, value in wanted.items() if name not in environ}
+    # What tools/activate of another checkout has set was not set by the user, and would mix two checkouts' stacks.
+    foreign = environ.get(ACTIVATED, str(checkout)) != str(checkout)
+    result = {name: value for name, value in wanted.items() if foreign or name not in environ}
     engine = locate(environ)
     folders = [checkout / ".venv" / "bin", *([engine.folder] if engine else [])]
     result["PATH"] = with_folders(environ.get("PATH", os.defpath), folders)

@@ -29,9 +29,7 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
         print(f"\n{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(
-            "\nInterrupted. What was done so far is in the stack's state; the same command goes on from there.", file=sys.stderr
-        )
+        print("\nInterrupted.", file=sys.stderr)
         return 130
 
 
@@ -39,9 +37,7 @@ def up(engine: Engine, options: argparse.Namespace) -> int:
     engine.prepare()
     engine.stream("up", "--yes", "--skip-preview", "--suppress-outputs", "--policy-pack", POLICY_PACK)
     outputs = engine.outputs(show_secrets=True)
-    if options.welcome:
-        welcome.show(engine, outputs)
-    return 0
+    return welcome.show(engine, outputs) if options.welcome else 0
 
 
 def preview(engine: Engine, _options: argparse.Namespace) -> int:
@@ -51,7 +47,8 @@ def preview(engine: Engine, _options: argparse.Namespace) -> int:
 
 def refresh(engine: Engine, _options: argparse.Namespace) -> int:
     engine.prepare()
-    return engine.stream("refresh", "--yes", "--skip-preview")
+    # A create that was cut off is repaired by the next up, whatever became of it: it need not be asked about.
+    return engine.stream("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
 
 
 def down(engine: Engine, _options: argparse.Namespace) -> int:
@@ -64,6 +61,18 @@ def clean(engine: Engine, _options: argparse.Namespace) -> int:
 
 def show_outputs(engine: Engine, options: argparse.Namespace) -> int:
     print(json.dumps(engine.outputs(show_secrets=options.secrets), indent=2, ensure_ascii=False))
+    return 0
+
+
+def set_value(engine: Engine, options: argparse.Namespace) -> int:
+    if not options.key or not options.value:
+        print("Which setting? For example: make set KEY=ports.gateway VALUE=9443 (all: docs/configuration.md)", file=sys.stderr)
+        return 2
+    if not engine.configuration.exists():  # a wrong one is what this may mend
+        engine.prepare()
+    engine.read("config", "set", "--path", f"assistant:{options.key}", "--", options.value)
+    engine.settings()  # says at once what is wrong with it
+    print(f"Set. It takes effect with: make up{engine.make_option}")
     return 0
 
 
@@ -104,6 +113,9 @@ def _parser() -> argparse.ArgumentParser:
     command("down", down, "remove all that the stack made")
     command("clean", clean, "down, and the stack itself")
     command("outputs", show_outputs, "the stack's outputs as JSON").add_argument("--secrets", action="store_true")
+    setting = command("set", set_value, "change a setting")
+    setting.add_argument("key")
+    setting.add_argument("value")
     asking = command("ask", ask, "ask a question")
     asking.add_argument("question")
     asking.add_argument("--context", default="")

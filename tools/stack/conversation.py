@@ -27,6 +27,7 @@ from infra.settings import Settings
 from tools.stack.assistant import Assistant, AssistantError
 from tools.stack.engine import Engine
 
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 FINAL_STATES = frozenset({"done", "dead", "unknown"})
 PATIENCE_SECONDS = 90.0  # an answer of a small model on a busy machine
 POLL_SECONDS = 0.05
@@ -85,12 +86,14 @@ def webhook_secret(outputs: Mapping[str, Any]) -> str:
 def platform(engine: Engine) -> Iterator[None]:
     """The generic platform that the stack is configured for: the one that listens there, else the emulator meanwhile."""
     settings = engine.settings()
-    address = urlsplit(settings.platforms.generic.url)
-    if _listens(address.hostname or "", address.port or 80):
-        _line("platform", f"the one that listens at {settings.platforms.generic.url}")
+    url = settings.platforms.generic.url
+    address = urlsplit(url)
+    port = address.port or 80
+    if not is_emulated(url) or _listens(address.hostname or "", port):
+        _line("platform", f"yours, at {url}")
         yield
         return
-    process = _start_emulator(engine, settings, address.port or 80)
+    process = _start_emulator(engine, settings, port)
     assert process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
     reader = threading.Thread(target=_show, args=(process.stdout,), daemon=True)
     reader.start()
@@ -100,6 +103,12 @@ def platform(engine: Engine) -> Iterator[None]:
         process.terminate()
         process.wait(timeout=10)
         reader.join(timeout=2)
+
+
+def is_emulated(url: str) -> bool:
+    """Whether the emulator may play the platform at ``url``: only on this machine, in plain HTTP."""
+    address = urlsplit(url)
+    return address.scheme == "http" and address.hostname in LOOPBACK
 
 
 def _start_emulator(engine: Engine, settings: Settings, port: int) -> subprocess.Popen[str]:

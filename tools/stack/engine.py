@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -37,18 +38,19 @@ class Engine:
         return self.checkout / "stacks" / f"Pulumi.{self.stack}.yaml"
 
     def prepare(self) -> None:
-        """Make the backend, the configuration file and the stack if they are not there yet."""
-        backend = self.environment.get("PULUMI_BACKEND_URL", "")
-        if backend.startswith("file://"):
-            folder = Path(backend.removeprefix("file://"))
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Make the configuration file and the stack if they are not there yet. Raises :class:`EngineError`."""
         example = self.checkout / "stacks" / f"{self.stack}.example.yaml"
         if not self.configuration.exists() and example.exists():
             shutil.copyfile(example, self.configuration)
+        self.settings()  # a stack that its own program would refuse is not made
         self.read("stack", "select", "--create", self.stack, "--non-interactive", stack_flag=False)
 
+    def stacks(self) -> list[str]:
+        """The project's stacks in this checkout's backend. Raises :class:`EngineError` where it cannot be asked."""
+        return [stack["name"].rpartition("/")[2] for stack in json.loads(self.read("stack", "ls", "--json", stack_flag=False))]
+
     def exists(self) -> bool:
-        return self._capture(["stack", "export", "--stack", self.stack]).returncode == 0
+        return self.stack in self.stacks()
 
     def settings(self) -> Settings:
         """The stack's settings, read as the Pulumi program reads them. Raises :class:`EngineError`."""
@@ -64,6 +66,11 @@ class Engine:
         """Where the local target keeps its files."""
         return self.checkout / self.settings().state_directory
 
+    @property
+    def make_option(self) -> str:
+        """What a ``make`` command needs besides, to mean this stack."""
+        return "" if self.stack == "local" else f" STACK={self.stack}"
+
     def tracks_configuration(self) -> bool:
         """Whether git tracks the stack's configuration file."""
         listed = subprocess.run(
@@ -73,10 +80,16 @@ class Engine:
 
     def stream(self, *arguments: str, check: bool = True) -> int:
         """Run with the screen attached. Raises :class:`EngineError` on failure unless ``check`` is off."""
-        done = subprocess.run(self._command([*arguments, "--stack", self.stack]), cwd=self.checkout, env=dict(self.environment))
-        if check and done.returncode:
-            raise EngineError(f"pulumi {arguments[0]} failed (exit code {done.returncode}); the reason stands above")
-        return done.returncode
+        with subprocess.Popen(
+            self._command([*arguments, "--stack", self.stack]), cwd=self.checkout, env=dict(self.environment)
+        ) as process:
+            while (code := process.poll()) is None:
+                # The terminal sends ^C to the engine too, which ends the step that runs and then stops; it is waited for.
+                with contextlib.suppress(KeyboardInterrupt):
+                    process.wait()
+        if check and code:
+            raise EngineError(f"pulumi {arguments[0]} failed (exit code {code}); the reason stands above")
+        return code
 
     def read(self, *arguments: str, stack_flag: bool = True) -> str:
         """Run quietly and return standard output. Raises :class:`EngineError` with the engine's own words."""
@@ -87,6 +100,8 @@ class Engine:
 
     def outputs(self, *, show_secrets: bool) -> dict[str, Any]:
         flags = ["--show-secrets"] if show_secrets else []
+        if not self.configuration.exists():
+            raise EngineError(f"There is no stack {self.stack} here yet. Bring it up with: make up{self.make_option}")
         outputs: dict[str, Any] = json.loads(self.read("stack", "output", "--json", *flags))
         return outputs
 

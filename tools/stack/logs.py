@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 
 from infra.local.layout import Layout
@@ -15,7 +16,9 @@ def show(engine: Engine, *, lines: int, follow: bool) -> int:
     if not files:
         raise AssistantError(f"No logs in {folder}. Is the stack up? Bring it up with: make up")
     if follow:
-        return subprocess.run(["tail", "-n", str(lines), "-F", *map(str, files)], check=False).returncode
+        with contextlib.suppress(KeyboardInterrupt):  # how one stops watching
+            subprocess.run(["tail", "-n", str(lines), "-F", *map(str, files)], check=False)
+        return 0
     for file in files:
         print(f"--- {file.name}")
         print("\n".join(file.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]))

@@ -23,16 +23,20 @@ Next
 """
 
 
-def show(engine: Engine, outputs: Mapping[str, Any]) -> None:
+def show(engine: Engine, outputs: Mapping[str, Any]) -> int:
+    """0, or 1 where the task was not carried out."""
     assistant = Assistant.from_outputs(outputs)
     print(f"\nThe assistant is up at {outputs['url']} — its API at {outputs['url']}/docs — model {outputs['modelName']}\n")
     start = time.monotonic()
     answer = assistant.ask(QUESTION)
     print(f"Question  {QUESTION}\nAnswer    {answer}   ({time.monotonic() - start:.1f} s)\n", flush=True)
-    sentence = f"创建一个周会的日程在{(datetime.now(UTC) + timedelta(days=7)).date()}"
-    print("A task, as a platform sends it", flush=True)
-    conversation.say(engine, outputs, sentence)
+    code = 0
+    if conversation.is_emulated(engine.settings().platforms.generic.url):  # nobody's real calendar gets an entry unasked
+        sentence = f"创建一个周会的日程在{(datetime.now(UTC) + timedelta(days=7)).date()}"
+        print("A task, as a platform sends it", flush=True)
+        code = conversation.say(engine, outputs, sentence)
     event = conversation.sign("What is the capital of Japan?", conversation.webhook_secret(outputs))
     authority = Layout(engine.state_directory()).certificate / "ca.pem"
     print("\nThe same by hand (signed just now; a signature is valid for five minutes)\n")
     print(f"  {event.curl(outputs['webhookUrls']['generic'], authority)}\n\n{NEXT}", end="")
+    return code

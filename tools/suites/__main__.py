@@ -15,8 +15,6 @@ from tools.suites.report import Outcome, read_junit, table
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PYTHON = [sys.executable, "-m"]
-# Slow and cold by nature; `make test-bootstrap` runs it.
-ALWAYS_DESELECTED = "not bootstrap"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +40,7 @@ SUITES = (
         environment=SHANGHAI,
     ),
     Suite(
-        name="time zones",
+        name="timezones",
         pytest=(
             "tests/tasks",
             "tests/auth",
@@ -54,7 +52,7 @@ SUITES = (
     ),
     Suite(name="model", pytest=("tests", "--ignore=tests/stack", "-m", "model"), environment=NEW_YORK),
     Suite(name="engine", pytest=("tests", "--ignore=tests/stack", "-m", "engine", "-n3")),
-    Suite(name="stack", pytest=("tests/stack", "-m", ALWAYS_DESELECTED, "-n2"), environment=NEW_YORK),
+    Suite(name="stack", pytest=("tests/stack", "-n2"), environment=NEW_YORK),
 )
 
 

@@ -1,4 +1,4 @@
--- ARGV: worker, lease milliseconds, most attempts. Answers {payload, token, attempt, deadline, age, step, value, …}, or
+-- ARGV: worker, lease milliseconds, most attempts. Answers {payload, token, attempt, deadline, tried, step, value, …}, or
 -- the milliseconds until something is due (-1: nothing waits).
 local worker, lease_ms, max_attempts = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 
@@ -32,12 +32,13 @@ redis.call('ZREM', READY, conversation)
 local event = redis.call('LINDEX', members(conversation), 0)
 local token = number(redis.call('INCR', P .. ':token'))
 local attempt = redis.call('HINCRBY', record(event), 'attempts', 1)
+redis.call('HSETNX', record(event), 'begun', number(NOW))
 redis.call('HSET', record(event), 'state', 'leased', 'token', token)
 redis.call('ZADD', LEASES, number(NOW + lease_ms), event)
 note(event, 'leased', 'attempt ' .. number(attempt) .. ' by ' .. worker)
 
 local answer = {redis.call('HGET', record(event), 'payload'), token, attempt, number(NOW + lease_ms)}
-answer[#answer + 1] = NOW - tonumber(redis.call('ZSCORE', BACKLOG, event))
+answer[#answer + 1] = NOW - tonumber(redis.call('HGET', record(event), 'begun'))
 local fields = redis.call('HGETALL', record(event))
 for i = 1, #fields, 2 do
   if string.sub(fields[i], 1, 5) == 'step:' then
