@@ -180,7 +180,7 @@ class Settings(Section):
         Allowed(", ".join(BUILT_TARGETS)),
     ]
     # A relative path starts at the checkout.
-    state_directory: Annotated[Path, Allowed("a path")]
+    state_directory: Annotated[Path, AfterValidator(Path.expanduser), Allowed("a path")]
     ports: Ports = Ports()
     model: Model = Model()
     inference: Inference = Inference()

@@ -15,6 +15,8 @@ STATE_MARKER = "ASSISTANT_STATE_DIRECTORY"
 PROCESS_MARKER = "ASSISTANT_PROCESS"
 DIGEST_MARKER = "ASSISTANT_PROCESS_DIGEST"
 SUPERVISOR = "supervisord"
+# Everything that a stack puts into its directory.
+OURS = frozenset({"secrets", "certificate", "logs", "supervisor", "redis", "inference", "gateway", "worker"})
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,10 @@ class Layout:
     """The paths below ``root``, which is absolute and private to one stack."""
 
     root: Path
+
+    def foreign_entries(self) -> list[str]:
+        """What lies in ``root`` and is no stack's: such a directory is somebody's own, and ``down`` must not touch it."""
+        return sorted(entry.name for entry in self.root.iterdir() if entry.name not in OURS) if self.root.is_dir() else []
 
     @property
     def secrets(self) -> Path:

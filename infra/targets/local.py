@@ -218,6 +218,13 @@ class LocalAssistant(pulumi.ComponentResource):
 
 def deploy(settings: Settings) -> Outputs:
     """Raises :class:`LocalError` where this machine lacks something."""
+    layout = Layout(CHECKOUT / settings.state_directory)
+    if foreign := layout.foreign_entries():
+        some = ", ".join(foreign[:3])
+        raise LocalError(
+            f"stateDirectory {layout.root} holds other things ({some}), and `make down` removes that directory. "
+            "Name one that is new or empty: make set KEY=stateDirectory VALUE=<path>"
+        )
     try:
         redis_server = find_redis_server()
     except MissingRedisError as error:

@@ -123,6 +123,7 @@ def make_deployment(folder: Path, name: str, **settings: object) -> Deployment:
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(folder / "passphrase"),
         "PULUMI_DEBUG_COMMANDS": "true",  # brings --event-log
     }
+    (folder / "backend").mkdir()
     (folder / "passphrase").write_text("of this test run alone")
     engine = Engine(checkout=CHECKOUT, stack=f"test-{name}-{os.getpid()}", environment=environment)
     ports = free_ports("gateway", "inference", "redis", "worker", "platform")

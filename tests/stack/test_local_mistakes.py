@@ -49,3 +49,13 @@ def test_leaves_nothing_behind(undeployed: Deployment) -> None:
     for name, port in undeployed.ports.items():
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", port)) != 0, name
+
+
+def test_does_not_take_somebody_elses_directory_for_its_state(undeployed: Deployment) -> None:
+    undeployed.state.mkdir()
+    (undeployed.state / "thesis.tex").write_text("mine")
+    run = undeployed.up()
+    assert run.code != 0
+    assert "thesis.tex" in run.screen
+    assert "Traceback" not in run.screen
+    (undeployed.state / "thesis.tex").unlink()
