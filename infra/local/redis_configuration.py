@@ -6,6 +6,7 @@ from pathlib import Path
 
 CONFIGURATION_FILE = "redis.conf"
 ACCESS_FILE = "users.acl"
+MAX_MEMORY = "1gb"
 
 
 def configuration_text(*, port: int, directory: Path) -> str:
@@ -23,7 +24,9 @@ def configuration_text(*, port: int, directory: Path) -> str:
         "appendonly yes",
         "appendfsync always",
         'save ""',
-        # Events are not a cache. What is bounded bounds itself.
+        # Events are not a cache: nothing is evicted. Full, it refuses new events and goes on with those it has; without a
+        # bound the kernel would end it instead.
+        f"maxmemory {MAX_MEMORY}",
         "maxmemory-policy noeviction",
         "loglevel notice",
         'logfile ""',

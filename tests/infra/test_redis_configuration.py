@@ -64,7 +64,12 @@ def test_it_keeps_every_write_evicts_nothing_and_listens_on_loopback_alone(
     created: dict[str, Any], properties: dict[str, Any]
 ) -> None:
     with client(properties) as connection:
-        for name, value in (("appendonly", "yes"), ("appendfsync", "always"), ("maxmemory-policy", "noeviction")):
+        for name, value in (
+            ("appendonly", "yes"),
+            ("appendfsync", "always"),
+            ("maxmemory-policy", "noeviction"),
+            ("maxmemory", str(2**30)),
+        ):
             assert connection.config_get(name) == {name: value}
         (own,) = [int(connection.info("server")["process_id"])]
     listening = {c.laddr.ip for c in psutil.Process(own).net_connections() if c.status == psutil.CONN_LISTEN}
