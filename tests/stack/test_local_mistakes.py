@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import psutil
 import pytest
-from deployment import Deployment, make_deployment
+from deployment import CHECKOUT, Deployment, make_deployment
 
 
 @pytest.fixture
@@ -49,6 +51,23 @@ def test_leaves_nothing_behind(undeployed: Deployment) -> None:
     for name, port in undeployed.ports.items():
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", port)) != 0, name
+
+
+def test_a_setting_is_changed_by_a_command_and_a_wrong_one_is_named(undeployed: Deployment) -> None:
+    def set_value(key: str, value: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "tools.stack", "--stack", undeployed.engine.stack, "set", "--", key, value]
+        environment = dict(undeployed.engine.environment)
+        return subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
+
+    assert set_value("logLevel", "debug").returncode == 0
+    assert set_value("worker.concurrency", "7").returncode == 0
+    settings = undeployed.engine.settings()
+    assert (settings.log_level, settings.worker.concurrency) == ("debug", 7)
+    wrong = set_value("logLevel", "-loud")
+    assert wrong.returncode == 1
+    assert "logLevel" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
+    assert set_value("logLevel", "info").returncode == 0  # a wrong one is mended by the same command
 
 
 def test_does_not_take_somebody_elses_directory_for_its_state(undeployed: Deployment) -> None:

@@ -70,7 +70,9 @@ def set_value(engine: Engine, options: argparse.Namespace) -> int:
         return 2
     if not engine.configuration.exists():  # a wrong one is what this may mend
         engine.prepare()
-    engine.read("config", "set", "--path", f"assistant:{options.key}", "--", options.value)
+    # A value may begin with a dash, so it stands behind `--`, and the stack's name before it.
+    arguments = ["config", "set", "--path", "--stack", engine.stack, f"assistant:{options.key}", "--", options.value]
+    engine.read(*arguments, stack_flag=False)
     engine.settings()  # says at once what is wrong with it
     print(f"Set. It takes effect with: make up{engine.make_option}")
     return 0
