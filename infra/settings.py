@@ -1,23 +1,22 @@
 """The one typed, frozen model of a stack's configuration. Nothing else reads the configuration.
 
 A setting stands in ``stacks/Pulumi.<stack>.yaml`` as ``assistant:<key>`` and is documented in ``docs/configuration.md``.
-Here each has its type, its default and, in :class:`Allowed`, the words that tell a person what it may be.
+Here each has its type, its default and, in :class:`infra.section.Allowed`, the words that tell a person what it may be;
+those that only a cluster has stand in :mod:`infra.cluster_settings`.
 :func:`infra.settings_reader.settings_from` reads them.
 """
 
 from __future__ import annotations
 
-import ipaddress
-import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Field, model_validator
 
 from app.models import default, sources
 from app.models.errors import SourceError
+from infra.cluster_settings import Autoscaling, Cluster, Exposure, Images, Monitoring, Redis, Resources, Storage
+from infra.section import Allowed, Host, Section
 
 Target = Literal["local", "cluster", "eks", "fargate"]
 # The stacks that come with the project. A stack of another name says its target in the setting `target`.
@@ -31,16 +30,6 @@ TARGET_OF_STACK: dict[str, Target] = {
 }
 BUILT_TARGETS: tuple[Target, ...] = ("local",)
 
-# RFC 1123, in lower case; a leading "*." is refused, because a name constraint cannot express it.
-HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
-
-
-@dataclass(frozen=True)
-class Allowed:
-    """What a setting may be, in a person's words."""
-
-    words: str
-
 
 def _target(value: str) -> str:
     if value not in BUILT_TARGETS:
@@ -48,24 +37,8 @@ def _target(value: str) -> str:
     return value
 
 
-def _host(value: str) -> str:
-    try:
-        return str(ipaddress.ip_address(value))
-    except ValueError:
-        if HOST_NAME.fullmatch(value.lower()) is None:
-            raise ValueError("neither a host name nor an IP address") from None
-        return value.lower()
-
-
 Port = Annotated[int, Field(ge=1, le=65535), Allowed("a whole number from 1 to 65535")]
 Seconds = Annotated[float, Field(ge=1, le=600), Allowed("seconds, from 1 to 600")]
-Host = Annotated[str, AfterValidator(_host)]
-
-
-class Section(BaseModel):
-    """Settings that belong together: frozen, and a key that is not known is a mistake."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, str_strip_whitespace=True)
 
 
 class Ports(Section):
@@ -127,12 +100,16 @@ class Worker(Section):
     max_attempts: Annotated[int, Field(ge=1, le=10), Allowed("a whole number from 1 to 10")] = 5
 
 
+LOCAL_PLATFORM = "http://127.0.0.1:8090"
+
+
 class GenericPlatform(Section):
     """A platform that speaks Standard Webhooks, and this assistant's OAuth2 client there."""
 
-    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+\S*$"), Allowed("an address that starts with http:// or https://")] = (
-        "http://127.0.0.1:8090"
-    )
+    # Left out, `local` takes LOCAL_PLATFORM, where `make say` plays it; a cluster is then not connected to such a platform.
+    url: Annotated[
+        str | None, Field(pattern=r"^https?://[^\s/]+\S*$"), Allowed("an address that starts with http:// or https://")
+    ] = None
     client_id: Annotated[str, Field(pattern=r"^[\x21-\x39\x3b-\x7e]+$"), Allowed("printable ASCII without blank and colon")] = (
         "assistant"
     )
@@ -188,4 +165,12 @@ class Settings(Section):
     platforms: Platforms = Platforms()
     certificate: Certificate = Certificate()
     secret_versions: SecretVersions = SecretVersions()
+    cluster: Cluster = Cluster()
+    images: Images = Images()
+    exposure: Exposure = Exposure()
+    storage: Storage = Storage()
+    redis: Redis = Redis()
+    resources: Resources = Resources()
+    autoscaling: Autoscaling = Autoscaling()
+    monitoring: Monitoring = Monitoring()
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Allowed("debug, info, warning or error")] = "info"

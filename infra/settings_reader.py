@@ -10,7 +10,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from infra.settings import TARGET_OF_STACK, Allowed, Settings
+from infra.section import Allowed
+from infra.settings import TARGET_OF_STACK, Settings
 
 PROJECT = "assistant"
 NEAREST_CUTOFF = 0.5

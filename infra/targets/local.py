@@ -20,7 +20,7 @@ from infra.local.redis_configuration import ACCESS_FILE, CONFIGURATION_FILE, acc
 from infra.local.secrets import Secrets
 from infra.local.supervisor import Supervisor
 from infra.outputs import Outputs
-from infra.settings import Settings
+from infra.settings import LOCAL_PLATFORM, Settings
 from tools.redis import MissingRedisError, find_redis_server
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -149,7 +149,7 @@ class LocalAssistant(pulumi.ComponentResource):
             "WORKER_CONCURRENCY": str(worker.concurrency),
             "LEASE_SECONDS": f"{worker.lease_seconds:g}",
             "MAX_ATTEMPTS": str(worker.max_attempts),
-            "GENERIC_URL": generic.url,
+            "GENERIC_URL": generic.url or LOCAL_PLATFORM,
             "GENERIC_CLIENT_ID": generic.client_id,
             **self._neighbours(),
         }

@@ -23,7 +23,7 @@ import httpx2
 from standardwebhooks import Webhook
 
 from infra.local.layout import Layout
-from infra.settings import Settings
+from infra.settings import LOCAL_PLATFORM, Settings
 from tools.stack.assistant import Assistant, AssistantError
 from tools.stack.engine import Engine
 
@@ -86,7 +86,7 @@ def webhook_secret(outputs: Mapping[str, Any]) -> str:
 def platform(engine: Engine) -> Iterator[None]:
     """The generic platform that the stack is configured for: the one that listens there, else the emulator meanwhile."""
     settings = engine.settings()
-    url = settings.platforms.generic.url
+    url = settings.platforms.generic.url or LOCAL_PLATFORM
     address = urlsplit(url)
     port = address.port or 80
     if not is_emulated(url) or _listens(address.hostname or "", port):
@@ -126,7 +126,7 @@ def _start_emulator(engine: Engine, settings: Settings, port: int) -> subprocess
     assert process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
     if not process.stdout.readline().startswith("platform"):
         raise AssistantError("The emulated platform did not start; its own words stand above.")
-    _line("platform", f"played by the emulator at {settings.platforms.generic.url}")
+    _line("platform", f"played by the emulator at {settings.platforms.generic.url or LOCAL_PLATFORM}")
     return process
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from infra.local.layout import Layout
+from infra.settings import LOCAL_PLATFORM
 from tools.stack import conversation
 from tools.stack.assistant import Assistant
 from tools.stack.engine import Engine
@@ -31,7 +32,9 @@ def show(engine: Engine, outputs: Mapping[str, Any]) -> int:
     answer = assistant.ask(QUESTION)
     print(f"Question  {QUESTION}\nAnswer    {answer}   ({time.monotonic() - start:.1f} s)\n", flush=True)
     code = 0
-    if conversation.is_emulated(engine.settings().platforms.generic.url):  # nobody's real calendar gets an entry unasked
+    if conversation.is_emulated(
+        engine.settings().platforms.generic.url or LOCAL_PLATFORM
+    ):  # nobody's real calendar gets an entry unasked
         sentence = f"创建一个周会的日程在{(datetime.now(UTC) + timedelta(days=7)).date()}"
         print("A task, as a platform sends it", flush=True)
         code = conversation.say(engine, outputs, sentence)

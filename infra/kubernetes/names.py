@@ -1,0 +1,43 @@
+"""The words that the Kubernetes components share: what each part is called, where it listens, what it is labelled."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Part = Literal["gateway", "worker", "inference", "redis", "model"]
+PARTS: tuple[Part, ...] = ("gateway", "worker", "inference", "redis", "model")
+
+APPLICATION = "assistant"
+# Every object of a part has the same name as the part; only the Service in front of inference has one that the world knows.
+INFERENCE_SERVICE = "ai-service"
+
+# TCP. Each process of the application serves its metrics on a port of its own.
+GATEWAY_PORT = 8443
+INFERENCE_PORT = 8080
+WORKER_PORT = 8081  # health
+REDIS_PORT = 6379
+METRICS_PORT = 9090
+
+# In every image; the numbers are the Dockerfile's. Pod Security `restricted` wants a number, not a name.
+USER_ID = 10001
+SECRETS_DIRECTORY = "/run/secrets/assistant"
+CERTIFICATE_DIRECTORY = "/run/certificate"
+AUTHORITIES_FILE = "/run/authorities/ca-certificates.crt"
+MODELS_DIRECTORY = "/models"
+
+# The one place that says what a GPU node is: its resource, its taint (NVIDIA's and EKS's own name for both) and its label.
+GPU_RESOURCE = "nvidia.com/gpu"
+GPU_TAINT_KEY = "nvidia.com/gpu"
+GPU_NODE_LABEL = "nvidia.com/gpu.present"
+
+CONFIGURATION_ANNOTATION = "assistant/configuration"
+
+
+def labels(part: Part) -> dict[str, str]:
+    """The recommended labels (kubernetes.io/docs/concepts/overview/working-with-objects/common-labels)."""
+    return {**selector(part), "app.kubernetes.io/part-of": APPLICATION, "app.kubernetes.io/managed-by": "pulumi"}
+
+
+def selector(part: Part) -> dict[str, str]:
+    """What a Deployment, a Service or a NetworkPolicy finds the pods of a part by. Immutable in a Deployment."""
+    return {"app.kubernetes.io/name": part, "app.kubernetes.io/instance": APPLICATION}
