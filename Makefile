@@ -12,7 +12,8 @@ stack  := $(venv) -m tools.stack --stack $(STACK)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help environment up preview refresh down destroy clean outputs set ask say logs test test-bootstrap bench bench-cold lint format lock
+.PHONY: help environment up preview refresh down destroy clean outputs set ask say logs forward cluster cluster-down images \
+        test test-cluster test-bootstrap bench bench-cold lint format lock
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,8 +53,23 @@ set: environment ## Change a setting: make set KEY=ports.gateway VALUE=9443 (doc
 logs: environment ## The last lines of each process (LINES=40; FOLLOW=1 goes on)
 	@$(stack) logs --lines $(LINES) $(if $(filter 1,$(FOLLOW)),--follow)
 
+forward: environment ## Keep a cluster's gateway reachable at https://localhost:8443 until ^C (STACK=cluster)
+	@$(stack) forward
+
+cluster: environment ## A real Kubernetes on this machine (kind, or from Go modules and Debian packages), for trying and for tests
+	@$(venv) -m tools.kubernetes up
+
+cluster-down: environment ## Remove it, and all that it left on this machine
+	@$(venv) -m tools.kubernetes down
+
+images: environment ## Build the container images (TARGET=gateway builds one)
+	@$(venv) -m tools.images build $(if $(TARGET),--target $(TARGET))
+
 test: environment ## All tests, lint included; seconds of each suite, and a closing table
 	@$(venv) -m tools.suites $(SUITES)
+
+test-cluster: environment ## The stack on a real Kubernetes, and compose.yaml: root, about 8 minutes once all is built
+	@$(venv) -m tools.suites cluster compose
 
 test-bootstrap: environment ## The set-up from nothing: empty HOME, cache and PATH (up to 10 minutes)
 	@$(venv) -m pytest -q tests/bootstrap -m bootstrap

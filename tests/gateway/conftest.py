@@ -40,7 +40,7 @@ class Inference:
         self.authorizations: list[str] = []
         self.answer = Answer(200, {"prediction": "Paris."})
         self.faults: list[Fault] = []
-        self._server = FaultyServer(0, self._handle, self._fault)
+        self._server = FaultyServer("127.0.0.1", 0, self._handle, self._fault)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()

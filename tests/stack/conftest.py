@@ -1,6 +1,6 @@
-"""Deploys the ``local`` stack once, with the real engine, and hands it to the tests.
+"""Deploys a stack once, with the real engine, and hands it to the tests: `local`, or with ASSISTANT_TARGET=cluster a cluster's.
 
-Stack name, ports, backend, passphrase and state directory are the run's own, so a running stack is never touched.
+The stack's name, backend, passphrase and place are the run's own, so a running stack is never touched.
 """
 
 from __future__ import annotations
@@ -11,17 +11,21 @@ import shutil
 import ssl
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 import testinfra
-from deployment import CHECKOUT, Deployment, make_deployment
+from deployment import CHECKOUT, Deployment
 from generic.emulator import Emulator
 from generic.sender import send_event
 
 from tools.pulumi.environment import engine_environment
 from tools.stack.assistant import Assistant
+
+TARGET = os.environ.get("ASSISTANT_TARGET", "local")
+collect_ignore_glob = [f"test_{other}_*.py" for other in ("local", "cluster") if other != TARGET]
 
 
 @pytest.fixture(scope="session")
@@ -32,17 +36,27 @@ def engine_installed() -> None:
 
 @pytest.fixture(scope="session")
 def deployed(engine_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """The stack, brought up once for the whole run. Its removal is checked by test_local_removal.py on one of its own."""
-    deployment = make_deployment(tmp_path_factory.mktemp("stack"), "local")
+    """The stack, brought up once for the whole run; at its end nothing of it is left."""
+    deployment = _make(tmp_path_factory.mktemp("stack"))
     try:
         run = deployment.up(policies=True)
         assert run.code == 0, run.screen
         yield deployment
         run = deployment.destroy()
         assert run.code == 0, run.screen
-        assert deployment.processes() == []
+        assert deployment.leftovers() == []
     finally:
         deployment.remove()
+
+
+def _make(folder: Path) -> Deployment:
+    if TARGET == "cluster":
+        from cluster_deployment import make_cluster
+
+        return make_cluster(folder)
+    from local_deployment import make_local
+
+    return make_local(folder, "local")
 
 
 @pytest.fixture
@@ -51,7 +65,8 @@ def platform(deployed: Deployment) -> Iterator[Emulator]:
     with Emulator(
         client_secret=deployed.secret("generic_client_secret"),
         webhook_secret=deployed.secret("generic_webhook_secret"),
-        port=deployed.ports["platform"],
+        host=deployed.platform_host,
+        port=deployed.platform_port,
     ) as emulator:
         yield emulator
 
@@ -76,4 +91,5 @@ def assistant(outputs: dict[str, Any]) -> Assistant:
 
 @pytest.fixture(scope="session")
 def host() -> testinfra.host.Host:
+    """The machine that a local stack runs on. The cluster's tests look into its pods instead."""
     return testinfra.get_host("local://")

@@ -1,4 +1,4 @@
-"""A ``local`` stack of one test run: the real engine, with a state, a backend, a passphrase and ports of its own."""
+"""A stack of one test run, on the real engine: a backend, a passphrase and a name of its own. Each target adds what it has."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import os
 import socket
 import subprocess
 import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
 import yaml
 
-from infra.local.layout import STATE_MARKER, Layout
 from tools.pulumi.environment import engine_environment
 from tools.stack.engine import POLICY_PACK, Engine
 
@@ -43,16 +43,33 @@ class Run:
 
 
 @dataclass(kw_only=True)
-class Deployment:
-    """A stack of this test run. ``screens`` keeps all that any command showed, for the canary."""
+class Deployment(ABC):
+    """``folder`` is the run's own. ``screens`` keeps all that any command showed, for the canary."""
 
     engine: Engine
-    state: Path
-    ports: dict[str, int]
+    folder: Path
+    platform_host: str
+    platform_port: int
     screens: list[str] = field(default_factory=list)
+    up_seconds: int = 300
+
+    @abstractmethod
+    def secrets(self) -> dict[str, str]:
+        """Every secret value of the stack, by name: what must stand nowhere in plain."""
+
+    @abstractmethod
+    def written(self) -> dict[str, str]:
+        """What the stack has written where people look, by place: logs above all."""
+
+    @abstractmethod
+    def leftovers(self) -> list[str]:
+        """What is still there after a destroy."""
+
+    def secret(self, name: str) -> str:
+        return self.secrets()[name]
 
     def pulumi(self, command: str, *arguments: str) -> Run:
-        log = self.state.parent / f"events-{time.monotonic_ns()}.json"
+        log = self.folder / f"events-{time.monotonic_ns()}.json"
         start = time.monotonic()
         done = subprocess.run(
             ["pulumi", command, "--stack", self.engine.stack, "--non-interactive", f"--event-log={log}", *arguments],
@@ -62,7 +79,7 @@ class Deployment:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=300,
+            timeout=self.up_seconds,
         )
         self.screens.append(done.stdout)
         events = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
@@ -79,17 +96,6 @@ class Deployment:
     def destroy(self) -> Run:
         return self.pulumi("destroy", "--yes", "--skip-preview", "--run-program")
 
-    @property
-    def layout(self) -> Layout:
-        return Layout(self.state)
-
-    def secret(self, name: str) -> str:
-        return (self.layout.secrets / name).read_text().strip()
-
-    def secrets(self) -> dict[str, str]:
-        """Every secret value of the stack, by name: what must stand nowhere in plain."""
-        return {file.name: file.read_text().strip() for file in self.layout.secrets.iterdir()}
-
     def outputs(self, *, show_secrets: bool = True) -> dict[str, Any]:
         return self.engine.outputs(show_secrets=show_secrets)
 
@@ -103,50 +109,28 @@ class Deployment:
 
     def remove(self) -> None:
         self.engine.configuration.unlink(missing_ok=True)
-        for process in self.processes():
-            process.kill()
-
-    def processes(self) -> list[psutil.Process]:
-        """Every process of this deployment, whoever its parent is, by the mark in its environment."""
-        found = []
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                if process.environ().get(STATE_MARKER) == str(self.state):
-                    found.append(process)
-        return found
 
 
-def make_deployment(folder: Path, name: str, **settings: object) -> Deployment:
-    state = folder / "state"
-    environment = engine_environment(CHECKOUT, environment=os.environ) | {
+def engine_of(folder: Path, name: str, environment: Mapping[str, str]) -> Engine:
+    """An engine whose backend and passphrase lie under ``folder``."""
+    (folder / "backend").mkdir()
+    (folder / "passphrase").write_text("of this test run alone")
+    mine = {
         "PULUMI_BACKEND_URL": f"file://{folder / 'backend'}",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(folder / "passphrase"),
         "PULUMI_DEBUG_COMMANDS": "true",  # brings --event-log
     }
-    (folder / "backend").mkdir()
-    (folder / "passphrase").write_text("of this test run alone")
-    engine = Engine(checkout=CHECKOUT, stack=f"test-{name}-{os.getpid()}", environment=environment)
-    ports = free_ports("gateway", "inference", "redis", "worker", "platform")
-    deployment = Deployment(engine=engine, state=state, ports=ports)
-    listening = {process: port for process, port in ports.items() if process != "platform"}
-    deployment.configure(
-        target="local",
-        stateDirectory=str(state),
-        ports=listening,
-        platforms={"generic": {"url": f"http://127.0.0.1:{ports['platform']}"}},
-        **settings,
-    )
-    engine.prepare()
-    return deployment
+    environment = engine_environment(CHECKOUT, environment=environment) | mine
+    return Engine(checkout=CHECKOUT, stack=f"test-{name}-{os.getpid()}", environment=environment)
 
 
-def free_ports(*names: str) -> dict[str, int]:
-    """A free loopback port for each name, below the range from which the kernel takes the ports of outgoing connections."""
+def free_ports(*names: str, host: str = "127.0.0.1") -> dict[str, int]:
+    """A free port for each name, below the range from which the kernel takes the ports of outgoing connections."""
     found: list[int] = []
     candidate = FIRST_PORT + os.getpid() * 7 % PORTS
     while len(found) < len(names):
         candidate = FIRST_PORT + (candidate + 1 - FIRST_PORT) % PORTS
         with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", candidate))
+            probe.bind((host, candidate))
             found.append(candidate)
     return dict(zip(names, found, strict=True))

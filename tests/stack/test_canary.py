@@ -19,12 +19,7 @@ def test_no_secret_is_shown_logged_or_stored_in_plain(deployed: Deployment) -> N
         "the screen": "\n".join(deployed.screens),
         "the exported state": exported,
         "the outputs": json.dumps(deployed.outputs(show_secrets=False)),
-        **{
-            str(file.relative_to(deployed.state.parent)): file.read_text(errors="replace")
-            for folder in (deployed.layout.logs, deployed.layout.supervisor, deployed.state.parent / "backend")
-            for file in folder.rglob("*")
-            if file.is_file()
-        },
+        **deployed.written(),
     }
     found = [(name, place) for name, value in secrets.items() for place, text in places.items() if value in text]
     assert found == []

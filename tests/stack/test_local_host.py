@@ -14,23 +14,23 @@ from typing import Any
 import pytest
 import testinfra
 from cryptography import x509
-from deployment import Deployment
+from local_deployment import LocalDeployment
 
 TLS_1_1 = ssl.TLSVersion.TLSv1_1
 
 
-def test_listens_on_loopback_and_nowhere_else(deployed: Deployment) -> None:
+def test_listens_on_loopback_and_nowhere_else(deployed: LocalDeployment) -> None:
     listening = {
         (connection.laddr.ip, connection.laddr.port)
         for process in deployed.processes()
         for connection in process.net_connections(kind="inet")
         if connection.status == "LISTEN"
     }
-    expected = {("127.0.0.1", port) for name, port in deployed.ports.items() if name != "platform"}
+    expected = {("127.0.0.1", port) for port in deployed.ports.values()}
     assert listening == expected
 
 
-def test_runs_every_process_under_the_supervisor(deployed: Deployment) -> None:
+def test_runs_every_process_under_the_supervisor(deployed: LocalDeployment) -> None:
     processes = deployed.processes()
     supervisors = [process for process in processes if "supervisord" in " ".join(process.cmdline())]
     assert len(supervisors) == 1
@@ -38,7 +38,7 @@ def test_runs_every_process_under_the_supervisor(deployed: Deployment) -> None:
     assert supervisors[0].ppid() == 1 or not supervisors[0].parent().is_running()  # detached from the `up` that started it
 
 
-def test_keeps_its_files_private(deployed: Deployment, host: testinfra.host.Host) -> None:
+def test_keeps_its_files_private(deployed: LocalDeployment, host: testinfra.host.Host) -> None:
     assert host.file(str(deployed.state)).mode == 0o700
     private = [
         *deployed.layout.secrets.iterdir(),
@@ -49,14 +49,14 @@ def test_keeps_its_files_private(deployed: Deployment, host: testinfra.host.Host
     assert {str(path): oct(host.file(str(path)).mode) for path in private} == {str(path): "0o600" for path in private}
 
 
-def test_logs_json_in_utc(deployed: Deployment, host: testinfra.host.Host) -> None:
+def test_logs_json_in_utc(deployed: LocalDeployment, host: testinfra.host.Host) -> None:
     for name in ("gateway", "worker", "inference"):
         content = host.file(str(deployed.layout.log(name))).content_string
         assert '"timestamp"' in content
         assert 'Z"' in content
 
 
-def test_serves_a_certificate_of_its_own_authority(deployed: Deployment, outputs: dict[str, Any]) -> None:
+def test_serves_a_certificate_of_its_own_authority(deployed: LocalDeployment, outputs: dict[str, Any]) -> None:
     context = ssl.create_default_context(cadata=outputs["caCertificate"])
     with _connect(deployed.ports["gateway"]) as raw, context.wrap_socket(raw, server_hostname="localhost") as tls:
         certificate = x509.load_der_x509_certificate(tls.getpeercert(binary_form=True) or b"")
@@ -67,11 +67,11 @@ def test_serves_a_certificate_of_its_own_authority(deployed: Deployment, outputs
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_speaks_tls_1_2_and_1_3(deployed: Deployment, version: ssl.TLSVersion) -> None:
+def test_speaks_tls_1_2_and_1_3(deployed: LocalDeployment, version: ssl.TLSVersion) -> None:
     assert _handshake(deployed.ports["gateway"], version) == {"TLSv1_2": "TLSv1.2", "TLSv1_3": "TLSv1.3"}[version.name]
 
 
-def test_refuses_tls_1_1_to_a_client_that_can_speak_it(deployed: Deployment) -> None:
+def test_refuses_tls_1_1_to_a_client_that_can_speak_it(deployed: LocalDeployment) -> None:
     certificate, key = deployed.layout.certificate / "server.pem", deployed.layout.certificate / "server.key"
     with _server_of_tls_1_1(certificate, key) as control:
         assert _handshake(control, TLS_1_1) == "TLSv1.1"  # so the client can

@@ -9,19 +9,20 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
-from deployment import CHECKOUT, Deployment, make_deployment
+from deployment import CHECKOUT
+from local_deployment import LocalDeployment, make_local
 
 
 @pytest.fixture
-def undeployed(engine_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def undeployed(engine_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalDeployment]:
     """A stack that has never been up."""
-    deployment = make_deployment(tmp_path_factory.mktemp("fresh"), "fresh")
+    deployment = make_local(tmp_path_factory.mktemp("fresh"), "fresh")
     yield deployment
     deployment.destroy()
     deployment.remove()
 
 
-def test_tells_all_wrong_settings_at_once_without_a_traceback(undeployed: Deployment) -> None:
+def test_tells_all_wrong_settings_at_once_without_a_traceback(undeployed: LocalDeployment) -> None:
     undeployed.configure(ports={"gatway": 8443, "redis": 99999}, logLevel="loud")
     run = undeployed.pulumi("preview")
     assert run.code != 0
@@ -30,7 +31,7 @@ def test_tells_all_wrong_settings_at_once_without_a_traceback(undeployed: Deploy
         assert words in run.screen
 
 
-def test_tells_who_has_a_taken_port_before_anything_starts(undeployed: Deployment) -> None:
+def test_tells_who_has_a_taken_port_before_anything_starts(undeployed: LocalDeployment) -> None:
     with socket.create_server(("127.0.0.1", undeployed.ports["gateway"])):
         run = undeployed.up()
     assert run.code != 0
@@ -40,7 +41,7 @@ def test_tells_who_has_a_taken_port_before_anything_starts(undeployed: Deploymen
     assert undeployed.processes() == []
 
 
-def test_leaves_nothing_behind(undeployed: Deployment) -> None:
+def test_leaves_nothing_behind(undeployed: LocalDeployment) -> None:
     run = undeployed.up()
     assert run.code == 0, run.screen
     assert len(undeployed.processes()) == 5
@@ -53,7 +54,7 @@ def test_leaves_nothing_behind(undeployed: Deployment) -> None:
             assert probe.connect_ex(("127.0.0.1", port)) != 0, name
 
 
-def test_a_setting_is_changed_by_a_command_and_a_wrong_one_is_named(undeployed: Deployment) -> None:
+def test_a_setting_is_changed_by_a_command_and_a_wrong_one_is_named(undeployed: LocalDeployment) -> None:
     def set_value(key: str, value: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "tools.stack", "--stack", undeployed.engine.stack, "set", "--", key, value]
         environment = dict(undeployed.engine.environment)
@@ -70,7 +71,7 @@ def test_a_setting_is_changed_by_a_command_and_a_wrong_one_is_named(undeployed: 
     assert set_value("logLevel", "info").returncode == 0  # a wrong one is mended by the same command
 
 
-def test_does_not_take_somebody_elses_directory_for_its_state(undeployed: Deployment) -> None:
+def test_does_not_take_somebody_elses_directory_for_its_state(undeployed: LocalDeployment) -> None:
     undeployed.state.mkdir()
     (undeployed.state / "thesis.tex").write_text("mine")
     run = undeployed.up()

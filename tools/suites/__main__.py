@@ -1,12 +1,14 @@
-"""``python -m tools.suites [NAME …]``: all suites of ``make test``, or those named."""
+"""``python -m tools.suites [NAME …]``: all suites of ``make test``, or those named. Those on a Kubernetes run by name alone."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +27,7 @@ class Suite:
     commands: tuple[tuple[str, ...], ...] = ()
     pytest: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    cluster: bool = False  # needs the Kubernetes of `make cluster`
 
 
 # Between them the suites see three time zones, and what handles dates and deadlines sees all three.
@@ -36,7 +39,7 @@ SUITES = (
     ),
     Suite(
         name="unit",
-        pytest=("tests", "--ignore=tests/stack", "-m", "not engine and not model and not bootstrap", "-n4"),
+        pytest=("tests", "--ignore=tests/stack", "-m", "not engine and not model and not bootstrap and not compose", "-n4"),
         environment=SHANGHAI,
     ),
     Suite(
@@ -54,10 +57,31 @@ SUITES = (
     Suite(name="engine", pytest=("tests", "--ignore=tests/stack", "-m", "engine", "-n3")),
     Suite(name="stack", pytest=("tests/stack", "-n2"), environment=NEW_YORK),
 )
+# What `make test-cluster` runs: a cluster is brought up for it unless there is one, and what was brought up is taken down.
+ON_KUBERNETES = (
+    Suite(
+        name="cluster",
+        pytest=tuple(
+            f"tests/stack/test_{name}.py"
+            for name in (
+                "acceptance",
+                "cluster_pods",
+                "cluster_admission",
+                "cluster_manifests",
+                "cluster_changes",
+                "cluster_traffic",
+                "canary",
+            )
+        ),
+        environment={"ASSISTANT_TARGET": "cluster", **SHANGHAI},
+        cluster=True,
+    ),
+    Suite(name="compose", pytest=("tests/compose", "-m", "compose")),
+)
 
 
 def main(names: list[str]) -> int:
-    known = {suite.name: suite for suite in SUITES}
+    known = {suite.name: suite for suite in (*SUITES, *ON_KUBERNETES)}
     unknown = [name for name in names if name not in known]
     if unknown:
         print(f"unknown suite: {', '.join(unknown)}; known: {', '.join(known)}", file=sys.stderr)
@@ -66,10 +90,25 @@ def main(names: list[str]) -> int:
     outcomes = []
     for suite in [known[name] for name in names] if names else SUITES:
         print(f"\n=== {suite.name}", flush=True)
-        outcomes.append(_run(suite, environment | suite.environment))
+        with cluster(environment) if suite.cluster else contextlib.nullcontext():
+            outcomes.append(_run(suite, environment | suite.environment))
         print(f"=== {suite.name}: {outcomes[-1].seconds:.0f} s", flush=True)
     print(f"\n{table(outcomes)}")
     return 0 if all(outcome.ok for outcome in outcomes) else 1
+
+
+@contextlib.contextmanager
+def cluster(environment: dict[str, str]) -> Iterator[None]:
+    """The Kubernetes of ``make cluster``, taken down again if it was not up before. What fails to start shows in the tests."""
+    was_up = _call([*PYTHON, "tools.kubernetes", "status", "--quiet"], environment) == 0
+    start = time.monotonic()
+    _call([*PYTHON, "tools.kubernetes", "up"], environment)
+    print(f"=== the cluster is up after {time.monotonic() - start:.0f} s", flush=True)
+    try:
+        yield
+    finally:
+        if not was_up:
+            _call([*PYTHON, "tools.kubernetes", "down"], environment)
 
 
 def _run(suite: Suite, environment: dict[str, str]) -> Outcome:

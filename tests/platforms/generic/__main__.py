@@ -18,6 +18,7 @@ from generic.emulator import Emulator
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="generic platform", description="Play the generic collaboration platform.")
+    parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
     parser.add_argument("--port", type=int, default=8090)
     parser.add_argument("--client-id", default="assistant")
     parser.add_argument("--client-secret-file", type=Path, required=True)
@@ -28,11 +29,12 @@ def main(arguments: list[str]) -> int:
             client_id=options.client_id,
             client_secret=options.client_secret_file.read_text().strip(),
             webhook_secret=options.webhook_secret_file.read_text().strip(),
+            host=options.host,
             port=options.port,
             say=lambda line: print(line, flush=True),
         )
     except OSError as error:
-        print(f"generic platform: {error.filename or f'127.0.0.1:{options.port}'}: {error.strerror}", file=sys.stderr)
+        print(f"generic platform: {error.filename or f'{options.host}:{options.port}'}: {error.strerror}", file=sys.stderr)
         return 1
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

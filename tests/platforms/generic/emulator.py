@@ -51,6 +51,7 @@ class Emulator:
         webhook_secret: str,
         client_id: str = "assistant",
         token_lifetime: Any = 3600,
+        host: str = "127.0.0.1",  # pods of a cluster on this machine reach the bridge's address instead
         port: int = 0,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
@@ -66,7 +67,8 @@ class Emulator:
         self.repeated: list[dict[str, str]] = []
         self.refused: list[dict[str, Any]] = []
         self.tokens_issued = 0
-        self._server = FaultyServer(port, self.handle, self.take_fault)
+        self._host = host
+        self._server = FaultyServer(host, port, self.handle, self.take_fault)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
     @property
@@ -75,7 +77,7 @@ class Emulator:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self._host}:{self.port}"
 
     @property
     def messages(self) -> list[dict[str, Any]]:

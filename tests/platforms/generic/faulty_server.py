@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 server on loopback whose answers can be made to fail on demand: statuses, resets, delays, garbage."""
+"""A small HTTP/1.1 server whose answers can be made to fail on demand: statuses, resets, delays, garbage."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ class FaultyServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, port: int, handle: Handle, take_fault: Callable[[str], Fault | None]) -> None:
+    def __init__(self, host: str, port: int, handle: Handle, take_fault: Callable[[str], Fault | None]) -> None:
         self.handle_call, self.take_fault = handle, take_fault
         self._open: set[socket.socket] = set()  # closed also when the port turns out to be taken
-        super().__init__(("127.0.0.1", port), _Handler)
+        super().__init__((host, port), _Handler)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
