@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from enum import Enum
 from pathlib import Path
 from typing import Any, cast
 
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
 
-from infra.local.authority import (
+from infra.generated.authority import (
     Issued,
     belong_together,
     fingerprint,
@@ -20,6 +19,7 @@ from infra.local.authority import (
     not_after,
     with_loopback,
 )
+from infra.generated.renewal import Action, due
 from infra.local.layout import Layout
 from infra.local.private_files import file_status, make_private_directory, read_text, remove_empty, write_private
 from infra.local.provider import LocalProvider, Props, changed_inputs, inputs_of, present, update_or_replace
@@ -29,30 +29,15 @@ CERTIFICATE, KEY = "server.pem", "server.key"
 FILES = (AUTHORITY_CERTIFICATE, AUTHORITY_KEY, CERTIFICATE, KEY)
 
 
-class Action(Enum):
-    """What to do with the certificates."""
-
-    KEEP = "keep"
-    RENEW = "renew"  # another server certificate, signed by the same authority: clients notice nothing
-    REISSUE = "reissue"  # another authority as well
-
-
 def decide(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime.datetime) -> Action:
     """What the state ``olds`` needs to become ``news`` at the time ``now``. Pure."""
     files = olds.get("files", {})
-    if list(olds["hosts"]) != list(news["hosts"]):  # the authority's name constraints follow the hosts
-        return Action.REISSUE
     if any(files.get(name) in {"missing", "changed"} for name in (AUTHORITY_CERTIFICATE, AUTHORITY_KEY)):
         return Action.REISSUE
-    renew_before = datetime.timedelta(days=float(news["renewBeforeDays"]))
-    validity = datetime.timedelta(days=float(news["validityDays"]))
-    if datetime.datetime.fromisoformat(olds["authorityNotAfter"]) - now <= max(renew_before, validity):
-        return Action.REISSUE
-    if datetime.datetime.fromisoformat(olds["notAfter"]) - now <= renew_before:
+    action = due(olds, news, now)
+    if action is Action.KEEP and any(status != "ok" for status in files.values()):
         return Action.RENEW
-    if olds["validityDays"] != news["validityDays"] or any(status != "ok" for status in files.values()):
-        return Action.RENEW
-    return Action.KEEP
+    return action
 
 
 class CertificateProvider(LocalProvider):

@@ -16,10 +16,10 @@ from infra.local.model import Model
 from infra.local.ports import Ports
 from infra.local.process import Process
 from infra.local.provider import LocalError
-from infra.local.redis_configuration import ACCESS_FILE, CONFIGURATION_FILE, access_text, configuration_text
 from infra.local.secrets import Secrets
 from infra.local.supervisor import Supervisor
 from infra.outputs import Outputs
+from infra.redis_configuration import ACCESS_FILE, CONFIGURATION_FILE, access_text, configuration_text
 from infra.settings import LOCAL_PLATFORM, Settings
 from tools.redis import MissingRedisError, find_redis_server
 

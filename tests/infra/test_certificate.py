@@ -15,8 +15,9 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from infra.local.authority import Issued, issue_authority, issue_server, with_loopback
-from infra.local.certificate import Action, CertificateProvider, decide
+from infra.generated.authority import Issued, issue_authority, issue_server, with_loopback
+from infra.generated.renewal import Action
+from infra.local.certificate import CertificateProvider, decide
 
 provider = CertificateProvider()
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)

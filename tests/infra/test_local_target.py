@@ -13,8 +13,8 @@ from pulumi.runtime import mocks
 from pydantic import BaseModel
 
 from app.settings import GatewaySettings, InferenceSettings, WorkerSettings, load
-from infra.local.secrets import NAMES, digest
-from infra.local.secrets import generate as generate_secret
+from infra.generated.values import NAMES, digest
+from infra.generated.values import generate as generate_secret
 from infra.outputs import Outputs
 from infra.settings_reader import settings_from
 from infra.targets.local import LocalAssistant

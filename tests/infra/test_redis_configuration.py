@@ -18,8 +18,8 @@ from infra.local.health import Check
 from infra.local.layout import SUPERVISOR
 from infra.local.process import ProcessProvider
 from infra.local.processes import owned_by
-from infra.local.redis_configuration import ACCESS_FILE, CONFIGURATION_FILE, access_text, configuration_text
 from infra.local.supervisor import SupervisorProvider
+from infra.redis_configuration import ACCESS_FILE, CONFIGURATION_FILE, access_text, configuration_text
 from tools.redis import MissingRedisError, find_redis_server
 
 PASSWORD = "canary-password"

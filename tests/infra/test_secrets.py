@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from infra.local.secrets import NAMES, SecretsProvider, generate, renewed
+from infra.generated.values import NAMES, generate, renewed
+from infra.local.secrets import SecretsProvider
 
 provider = SecretsProvider()
 

@@ -16,7 +16,7 @@ from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Struct
 
 from infra.local.health import Check
-from infra.local.redis_configuration import ACCESS_FILE, CONFIGURATION_FILE, access_text, configuration_text
+from infra.redis_configuration import ACCESS_FILE, CONFIGURATION_FILE, access_text, configuration_text
 from policies.local_types import CERTIFICATE, MODEL, PROCESS, SECRETS
 from policies.resource import Resource
 from policies.secret_scanning import scan

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.redis_configuration import ACCESS_FILE, CONFIGURATION_FILE
+from infra.redis_configuration import ACCESS_FILE, CONFIGURATION_FILE
 from policies.local_types import PROCESS
 from policies.resource import Resource, Stack
 from policies.rule import Outcome, Rule, StackRule, Verdict, judge, judge_stack

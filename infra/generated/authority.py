@@ -1,4 +1,4 @@
-"""X.509 for one machine: a certificate authority that may sign for named hosts alone, and the server certificate it signs.
+"""X.509 for one stack: a certificate authority that may sign for named hosts alone, and the server certificate it signs.
 
 Pure: bytes in, bytes out. RFC 5280 is the source for every extension.
 """
@@ -35,10 +35,10 @@ def with_loopback(hosts: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*LOOPBACK, *hosts)))
 
 
-def issue_authority(hosts: Sequence[str], now: datetime.datetime) -> Issued:
+def issue_authority(hosts: Sequence[str], now: datetime.datetime, common_name: str = "Assistant local authority") -> Issued:
     """A certificate authority whose signature is worth something for ``hosts`` alone (name constraints, critical)."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = _name("Assistant local authority")
+    name = _name(common_name)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
