@@ -27,7 +27,11 @@ class ProcessSettings(BaseModel):
 
     host: str = "127.0.0.1"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    # SIGTERM: not ready at once, and after this notice, which load balancers need to see it, new work is refused …
+    notice_seconds: Annotated[float, Field(ge=0, le=120)] = 0.0
+    # … and what runs is finished within this. Whoever kills a process must wait longer than the two together.
     drain_seconds: Annotated[float, Field(ge=0, le=600)] = 20.0
+    metrics_port: Port | None = None  # GET /metrics in Prometheus' text form, on a port of its own; None: not served
 
 
 class RedisSettings(BaseModel):

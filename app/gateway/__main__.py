@@ -10,11 +10,14 @@ import sys
 from app.auth.api_keys import ApiKeyError, ApiKeys
 from app.gateway.application import create_app
 from app.gateway.certificate import follow
+from app.gateway.metrics import GatewayMetrics
 from app.gateway.readiness import Readiness
+from app.http.exposition import exposing
 from app.http.lifecycle import Lifecycle
 from app.http.outbound import client_for
 from app.http.serve import ServeError, run, serve, tls_context
 from app.pipeline.answer import AnswerClient
+from app.pipeline.metrics import QueueMetrics
 from app.pipeline.queue import QueuePolicy
 from app.pipeline.redis_client import connect
 from app.pipeline.redis_queue import RedisQueue
@@ -22,6 +25,7 @@ from app.platforms.generic import GenericEvents
 from app.platforms.standard_webhooks import SecretError, parse_secrets
 from app.settings import GatewaySettings, SettingsError, load
 from app.telemetry.logs import configure, get_logger
+from app.telemetry.metrics import new_registry
 
 EXIT_CONFIGURATION = 2
 
@@ -40,21 +44,32 @@ async def main(settings: GatewaySettings) -> int:
         get_logger().warning("no_tls", hint="set TLS_CERTIFICATE and TLS_PRIVATE_KEY unless a proxy ends TLS")
 
     lifecycle = Lifecycle()
+    registry = new_registry()
     redis = connect(settings)
+    queue = RedisQueue(redis, QueuePolicy(limit=settings.queue_limit))
+    queue_metrics = QueueMetrics(registry, queue)
     async with client_for(settings.inference_url) as http:
         app = create_app(
             keys=keys,
             platforms=platforms,
-            queue=RedisQueue(redis, QueuePolicy(limit=settings.queue_limit)),
+            queue=queue,
             answerer=AnswerClient(http, settings.inference_url, settings.inference_api_key, settings.inference_timeout_seconds),
             readiness=Readiness(redis, http, settings.inference_url),
             lifecycle=lifecycle,
+            metrics=GatewayMetrics(registry),
         )
         following = asyncio.create_task(follow(tls, certificate, private_key)) if tls and certificate and private_key else None
         try:
-            return await serve(
-                app, settings.host, settings.port, lifecycle=lifecycle, tls=tls, drain_seconds=settings.drain_seconds
-            )
+            async with exposing(registry, settings.host, settings.metrics_port, queue_metrics.refresh):
+                return await serve(
+                    app,
+                    settings.host,
+                    settings.port,
+                    lifecycle=lifecycle,
+                    tls=tls,
+                    drain_seconds=settings.drain_seconds,
+                    notice_seconds=settings.notice_seconds,
+                )
         finally:
             if following:
                 following.cancel()

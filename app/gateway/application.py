@@ -12,6 +12,7 @@ from app.auth.api_keys import ApiKeys
 from app.gateway import api
 from app.gateway.documentation import POLICY, openapi_of, page
 from app.gateway.edge import Edge
+from app.gateway.metrics import GatewayMetrics
 from app.gateway.readiness import Readiness
 from app.gateway.routes import RouteTable
 from app.http import errors, health
@@ -50,6 +51,7 @@ def create_app(
     answerer: api.Answerer,
     readiness: Readiness,
     lifecycle: Lifecycle,
+    metrics: GatewayMetrics,
     table: RouteTable | None = None,
 ) -> ASGIApp:
     """Raises :class:`app.gateway.routes.RouteError` when a route has no entry in the table."""
@@ -57,7 +59,7 @@ def create_app(
     app = build(queue, answerer, readiness, lifecycle)
     _add_documentation(app, table)
     table.check(app)
-    return Edge(app, table, keys, platforms)
+    return Edge(app, table, keys, platforms, metrics)
 
 
 def _add_documentation(app: FastAPI, table: RouteTable) -> None:

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.auth.api_keys import ApiKeys
+from app.gateway.metrics import GatewayMetrics
 from app.gateway.routes import NO_BODY, Authentication, Route, RouteTable
 from app.http.bearer import require_key
 from app.http.body import read_bytes, refuse_declared
@@ -44,8 +45,16 @@ SECURITY_HEADERS = {
 class Edge:
     """ASGI round the application. ``platforms`` by name: those whose secret is configured."""
 
-    def __init__(self, app: ASGIApp, table: RouteTable, keys: ApiKeys, platforms: Mapping[str, PlatformEvents]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        table: RouteTable,
+        keys: ApiKeys,
+        platforms: Mapping[str, PlatformEvents],
+        metrics: GatewayMetrics,
+    ) -> None:
         self._app = app
+        self._metrics = metrics
         self._table = table
         self._keys = keys
         self._platforms = dict(platforms)
@@ -72,10 +81,11 @@ class Edge:
         else:
             await self._app(scope, replayed, sending)
         finally:
-            path = route.path if route else ""
+            path, seconds = route.path if route else "", time.monotonic() - started
+            self._metrics.answered(path or None, scope["method"], status, seconds)
             log = get_logger(request=request_id, method=scope["method"][:16], route=path, status=status)
             write = log.debug if path in _PROBES else log.info
-            write("request", milliseconds=round((time.monotonic() - started) * 1000, 1))
+            write("request", milliseconds=round(seconds * 1000, 1))
 
     def _admit(self, scope: Scope) -> Route:
         method, path = scope["method"], scope["path"]

@@ -2,7 +2,7 @@
 
 On SIGTERM or SIGINT readiness turns 503 (``notice_seconds`` pass while load balancers see it), then new work is refused with
 503 while the probes still answer, running requests get up to ``drain_seconds``, and the process exits 0. A second signal, or
-the end of that time, forces the exit with code 1.
+the end of that time, forces the exit with code 1. A process that stops because of a fault of its own gives no notice.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import os
 import signal
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import uvicorn
 import uvloop
@@ -85,42 +86,24 @@ async def serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, lifecycle.signalled)
-    config = uvicorn.Config(
-        _gate(app, lifecycle),
-        http=bounded(limits),
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=limits.keep_alive_seconds,
-    )
-    config.load()
+    config = _config(_gate(app, lifecycle), limits, lifespan="on")
     state, lifespan = ServerState(), config.lifespan_class(config)
     await lifespan.startup()
     if lifespan.should_exit:
         return EXIT_STARTUP
 
-    def protocol() -> asyncio.Protocol:
-        return config.http_protocol_class(config=config, server_state=state, app_state=lifespan.state)  # type: ignore[call-arg]
-
-    tls_timeouts: dict[str, Any] = (
-        {"ssl_handshake_timeout": limits.handshake_seconds, "ssl_shutdown_timeout": 5.0} if tls else {}
-    )
     try:
-        server = await loop.create_server(protocol, host, port, ssl=tls, backlog=limits.connections, **tls_timeouts)
-    except OSError as error:
+        server = await _listen(config, state, lifespan.state, host, port, limits, tls)
+    except ServeError:
         await lifespan.shutdown()
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise ServeError(f"cannot listen on {host}:{port}: {reason}") from None
+        raise
     log = get_logger()
     log.info("listening", host=host, port=server.sockets[0].getsockname()[1], tls=tls is not None)
     clock = asyncio.create_task(_date_header(state))
     await lifecycle.draining.wait()
 
     log.info("draining", seconds=drain_seconds, requests=len(state.tasks))
-    clean = await _drain(state, lifecycle, drain_seconds, notice_seconds, finish)
+    clean = await _drain(state, lifecycle, drain_seconds, notice_seconds if lifecycle.exit_code == 0 else 0.0, finish)
     clock.cancel()
     server.close()
     with contextlib.suppress(TimeoutError):
@@ -135,6 +118,60 @@ async def serve(
         logging.shutdown()
         os._exit(lifecycle.exit_code or EXIT_FORCED)
     return lifecycle.exit_code
+
+
+@asynccontextmanager
+async def serving_beside(app: ASGIApp, host: str, port: int, limits: Limits) -> AsyncIterator[None]:
+    """Serve ``app``, which has no lifespan, on a port of its own while the block runs; then cut its connections off.
+
+    It goes on answering while the main application drains. Raises :class:`ServeError` when the address cannot be bound.
+    """
+    config, state = _config(app, limits, lifespan="off"), ServerState()
+    server = await _listen(config, state, {}, host, port, limits, tls=None)
+    try:
+        yield
+    finally:
+        server.close()
+        for connection in list(state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+
+
+def _config(app: ASGIApp, limits: Limits, lifespan: Literal["on", "off"]) -> uvicorn.Config:
+    config = uvicorn.Config(
+        app,
+        http=bounded(limits),
+        ws="none",
+        lifespan=lifespan,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=limits.keep_alive_seconds,
+    )
+    config.load()
+    return config
+
+
+async def _listen(
+    config: uvicorn.Config,
+    state: ServerState,
+    app_state: dict[str, Any],
+    host: str,
+    port: int,
+    limits: Limits,
+    tls: ssl.SSLContext | None,
+) -> asyncio.Server:
+    def protocol() -> asyncio.Protocol:
+        return config.http_protocol_class(config=config, server_state=state, app_state=app_state)  # type: ignore[call-arg]
+
+    timeouts: dict[str, Any] = {"ssl_handshake_timeout": limits.handshake_seconds, "ssl_shutdown_timeout": 5.0} if tls else {}
+    loop = asyncio.get_running_loop()
+    try:
+        return await loop.create_server(protocol, host, port, ssl=tls, backlog=limits.connections, **timeouts)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise ServeError(f"cannot listen on {host}:{port}: {reason}") from None
 
 
 async def _drain(

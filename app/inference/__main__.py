@@ -7,11 +7,14 @@ import os
 import sys
 
 from app.auth.api_keys import ApiKeyError
+from app.http.exposition import exposing
 from app.http.lifecycle import Lifecycle
 from app.http.serve import ServeError, run, serve
+from app.inference.metrics import InferenceMetrics
 from app.inference.server import EXIT_REFUSED, create_app
 from app.settings import InferenceSettings, SettingsError, load
 from app.telemetry import logs
+from app.telemetry.metrics import new_registry
 
 
 def main() -> int:
@@ -21,13 +24,25 @@ def main() -> int:
         print(f"inference: wrong settings:\n{error}", file=sys.stderr)
         return EXIT_REFUSED
     logs.configure("inference", settings.log_level)
-    lifecycle = Lifecycle()
     try:
-        app = create_app(settings, lifecycle)
-        return run(serve(app, settings.host, settings.port, lifecycle=lifecycle, drain_seconds=settings.drain_seconds))
+        return run(_serve(settings))
     except (ApiKeyError, ServeError) as error:
         print(f"inference: {error}", file=sys.stderr)
         return EXIT_REFUSED
+
+
+async def _serve(settings: InferenceSettings) -> int:
+    lifecycle, registry = Lifecycle(), new_registry()
+    app = create_app(settings, lifecycle, InferenceMetrics(registry))
+    async with exposing(registry, settings.host, settings.metrics_port):
+        return await serve(
+            app,
+            settings.host,
+            settings.port,
+            lifecycle=lifecycle,
+            drain_seconds=settings.drain_seconds,
+            notice_seconds=settings.notice_seconds,
+        )
 
 
 if __name__ == "__main__":

@@ -79,6 +79,11 @@ class Engine:
         """Sequences that hold a slot."""
         return len(self._scheduler.slots)
 
+    @property
+    def waiting(self) -> int:
+        """Sequences that have none yet."""
+        return len(self._inbox) + len(self._scheduler.waiting)
+
     def _run(self) -> None:
         while self._collect():
             for sequence in self._scheduler.cancelled():

@@ -25,6 +25,7 @@ from app.http.health import Verdict
 from app.http.lifecycle import Lifecycle
 from app.inference.admission import Admission, Prediction, PredictRequest, answer_tokens, body_limit
 from app.inference.errors import StartError
+from app.inference.metrics import InferenceMetrics
 from app.inference.model import Model, load
 from app.inference.sequence import Sequence
 from app.settings import InferenceSettings
@@ -42,11 +43,12 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 class Service:
     """The model, once it is loaded, and who may use it."""
 
-    def __init__(self, settings: InferenceSettings, lifecycle: Lifecycle) -> None:
-        self._settings, self._lifecycle = settings, lifecycle
+    def __init__(self, settings: InferenceSettings, lifecycle: Lifecycle, metrics: InferenceMetrics) -> None:
+        self._settings, self._lifecycle, self._metrics = settings, lifecycle, metrics
         self._keys = ApiKeys.parse(settings.api_key.get_secret_value())
         self._admission = Admission(settings.inference_slots + settings.inference_queue_limit)
         self.model: Model | None = None
+        metrics.follow(lambda: self.model.engine if self.model else None, settings.inference_slots)
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
@@ -107,17 +109,22 @@ class Service:
         given = request.headers.get("x-request-id", "")
         request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         try:
-            try:
-                require_key(self._keys, request)
-                sequence = await self._generate(request)
-            except ApiError as error:
-                get_logger().info("request refused", request=request_id, status=error.status, code=error.code)
-                raise
-            _record(sequence, request_id)
-            return JSONResponse({"prediction": self._text(sequence)}, headers={"X-Request-Id": request_id})
+            with self._metrics.request():
+                return await self._answer(request, request_id)
         except ApiError as error:
             error.headers["X-Request-Id"] = request_id
             raise
+
+    async def _answer(self, request: Request, request_id: str) -> Response:
+        try:
+            require_key(self._keys, request)
+            sequence = await self._generate(request)
+        except ApiError as error:
+            get_logger().info("request refused", request=request_id, status=error.status, code=error.code)
+            raise
+        _record(sequence, request_id)
+        self._metrics.answered(sequence)
+        return JSONResponse({"prediction": self._text(sequence)}, headers={"X-Request-Id": request_id})
 
     async def _generate(self, request: Request) -> Sequence:
         """Admit the request and run it to its end, whatever that is."""
@@ -146,8 +153,8 @@ class Service:
         return self.model.tokenizer.decode(sequence.generated)
 
 
-def create_app(settings: InferenceSettings, lifecycle: Lifecycle) -> FastAPI:
-    service = Service(settings, lifecycle)
+def create_app(settings: InferenceSettings, lifecycle: Lifecycle, metrics: InferenceMetrics) -> FastAPI:
+    service = Service(settings, lifecycle, metrics)
     app = FastAPI(title="Inference", description="Answers a prompt with the bundled model.", lifespan=service.lifespan)
     errors.install(app)
     app.include_router(health.router(lifecycle, service.ready, service.live))

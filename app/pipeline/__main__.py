@@ -11,11 +11,13 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from app.http.errors import install
+from app.http.exposition import exposing
 from app.http.health import Verdict, router
 from app.http.lifecycle import Lifecycle
 from app.http.outbound import client_for
 from app.http.serve import ServeError, run, serve
 from app.pipeline.answer import AnswerClient
+from app.pipeline.metrics import MessageMetrics, QueueMetrics
 from app.pipeline.processor import Processor
 from app.pipeline.queue import Queue, QueuePolicy, QueueUnavailable
 from app.pipeline.redis_client import connect
@@ -27,6 +29,7 @@ from app.settings import SettingsError, WorkerSettings, load
 from app.tasks.actions import registry
 from app.tasks.template import Library, LibraryError, load_library
 from app.telemetry.logs import configure, get_logger
+from app.telemetry.metrics import new_registry
 
 STALLED_SECONDS = 5.0  # the loop turns about every second
 EXIT_CONFIGURATION = 2
@@ -61,14 +64,18 @@ async def work(settings: WorkerSettings, library: Library, generic: GenericPlatf
     platforms = {generic.name: generic} if generic else {}
     processor = Processor(queue, answers, library, platforms)
     policy = WorkerPolicy(concurrency=settings.worker_concurrency, lease_seconds=settings.lease_seconds)
-    worker = Worker(queue, processor, policy)
+    registry = new_registry()
+    queue_metrics = QueueMetrics(registry, queue)
+    worker = Worker(queue, processor, policy, MessageMetrics(registry, platforms).settled)
     get_logger().info("starting", worker=worker.name, tasks=len(library.templates), platforms=sorted(platforms))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         loop = asyncio.create_task(worker.run())
         loop.add_done_callback(lambda task: _ended(task, lifecycle))
+        stopping = asyncio.create_task(_stop_early(worker, lifecycle))
         yield
+        stopping.cancel()
         await worker.drain(0)
         for close in (inference.aclose, redis.close, *([generic.aclose] if generic else [])):
             await close()
@@ -78,14 +85,16 @@ async def work(settings: WorkerSettings, library: Library, generic: GenericPlatf
     app.include_router(router(lifecycle, ready=lambda: readiness(worker, queue)))
     # Work is broken off a little before the process must be gone, so that its leases can still be given back.
     finish_seconds = max(settings.drain_seconds - 2 * RELEASE_SECONDS, 0.0)
-    return await serve(
-        app,
-        settings.host,
-        settings.port,
-        lifecycle=lifecycle,
-        drain_seconds=settings.drain_seconds,
-        finish=lambda: worker.drain(finish_seconds),
-    )
+    async with exposing(registry, settings.host, settings.metrics_port, queue_metrics.refresh):
+        return await serve(
+            app,
+            settings.host,
+            settings.port,
+            lifecycle=lifecycle,
+            drain_seconds=settings.drain_seconds,
+            notice_seconds=settings.notice_seconds,
+            finish=lambda: worker.drain(finish_seconds),
+        )
 
 
 async def readiness(worker: Worker, queue: Queue) -> Verdict:
@@ -98,6 +107,12 @@ async def readiness(worker: Worker, queue: Queue) -> Verdict:
         return Verdict(f"the queue is away: {error}")
     details = {"backlog": stats.backlog, "in_flight": worker.in_flight, "dead": stats.dead, "unknown": stats.unknown}
     return Verdict(details=details)
+
+
+async def _stop_early(worker: Worker, lifecycle: Lifecycle) -> None:
+    """The notice is for those who send; a worker fetches, so it takes no event more from the first signal on."""
+    await lifecycle.draining.wait()
+    worker.stop()
 
 
 def _ended(loop: asyncio.Task[None], lifecycle: Lifecycle) -> None:

@@ -10,6 +10,7 @@ import secrets
 import socket
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.pipeline.outcome import Acknowledge, DeadLetter, Decision, Drop, Park, Retry, decide
@@ -29,11 +30,20 @@ class WorkerPolicy:
 
 
 class Worker:
-    def __init__(self, queue: Queue, processor: Processor, policy: WorkerPolicy) -> None:
+    """``settled(platform, ending)`` is told how each attempt ended: a state's word, or why the queue could not be told."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        processor: Processor,
+        policy: WorkerPolicy,
+        settled: Callable[[str, str], None] = lambda _platform, _ending: None,
+    ) -> None:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
         self._queue = queue
         self._processor = processor
         self._policy = policy
+        self._settled = settled
         self._stopping = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended = asyncio.Event()
@@ -76,9 +86,13 @@ class Worker:
         finally:
             self._ended.set()
 
+    def stop(self) -> None:
+        """Take nothing more; what runs goes on."""
+        self._stopping.set()
+
     async def drain(self, seconds: float) -> None:
         """Take nothing more; let what runs finish for ``seconds``, then break it off and give its leases back."""
-        self._stopping.set()
+        self.stop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._ended.wait()  # within a wait: the last lease may come in it
@@ -112,6 +126,7 @@ class Worker:
             if error is not None and isinstance(decision, Retry) and decision.reason.startswith("fault"):
                 log.error("fault", type=type(error).__name__, at=_place(error))
             state = await self._settle(lease, decision)
+            self._settled(lease.event.platform, state)
             seconds = round(time.monotonic() - start, 3)
             log.info("attempt ended", outcome=state, reason=getattr(decision, "reason", None), seconds=seconds)
         except asyncio.CancelledError:

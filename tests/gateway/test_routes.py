@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 from starlette.routing import Mount
 from starlette.types import Message
 
 from app.auth.api_keys import ApiKeys
 from app.gateway.application import build
 from app.gateway.edge import Edge
+from app.gateway.metrics import GatewayMetrics
 from app.gateway.routes import ROUTES, Authentication, Route, RouteError, RouteTable
 from app.http.health import Verdict
 from app.http.lifecycle import Lifecycle
@@ -75,7 +77,7 @@ def test_only_probes_and_documentation_are_open() -> None:
 async def test_a_route_that_slipped_past_the_check_is_refused_all_the_same() -> None:
     app = application()
     app.add_api_route("/secret", lambda: "secret")
-    edge = Edge(app, RouteTable(), ApiKeys.parse("k" * 32), {})
+    edge = Edge(app, RouteTable(), ApiKeys.parse("k" * 32), {}, GatewayMetrics(CollectorRegistry()))
     sent: list[Message] = []
 
     async def receive() -> Message:

@@ -1,0 +1,27 @@
+"""What the gateway counts: how long each route takes, by the answer it gives."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Histogram
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+OTHER = "other"
+# OpenTelemetry's boundaries of http.server.request.duration
+# (https://opentelemetry.io/docs/specs/semconv/http/http-metrics/), and two more: an answer may take a minute.
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0)
+
+
+class GatewayMetrics:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._duration = Histogram(
+            "assistant_http_request_duration_seconds",
+            "From the request's head to the end of the answer.",
+            ("route", "method", "status"),
+            buckets=SECONDS,
+            registry=registry,
+        )
+
+    def answered(self, route: str | None, method: str, status: int, seconds: float) -> None:
+        """``route``: the template in the route table; None for what is not in it."""
+        method = method if method in METHODS else OTHER
+        self._duration.labels(route or OTHER, method, str(status)).observe(seconds)
