@@ -30,7 +30,12 @@ GPU_RESOURCE = "nvidia.com/gpu"
 GPU_TAINT_KEY = "nvidia.com/gpu"
 GPU_NODE_LABEL = "nvidia.com/gpu.present"
 
+# A digest of what a pod reads from elsewhere: where it changes, the pod is replaced.
 CONFIGURATION_ANNOTATION = "assistant/configuration"
+# On every pod that mounts the models' volume: they are kept on one node where the volume can be on one alone.
+MODEL_VOLUME_LABEL = "assistant/model-volume"
+
+CERTIFICATE_SECRET = "gateway-certificate"  # noqa: S105 - a name: the Secret with what the stack's own authority signed
 
 
 def labels(part: Part) -> dict[str, str]:
@@ -41,3 +46,8 @@ def labels(part: Part) -> dict[str, str]:
 def selector(part: Part) -> dict[str, str]:
     """What a Deployment, a Service or a NetworkPolicy finds the pods of a part by. Immutable in a Deployment."""
     return {"app.kubernetes.io/name": part, "app.kubernetes.io/instance": APPLICATION}
+
+
+def metrics_service(part: Part) -> str:
+    """The Service in front of the metrics of a part's pods."""
+    return f"{part}-metrics"
