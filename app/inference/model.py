@@ -44,7 +44,8 @@ class Model:
 
 def load(settings: InferenceSettings) -> Model:
     """Verify every file against the manifest, load, and produce one token. Raises :class:`StartError`."""
-    directory = settings.model_path
+    # Once: the path may be a link, and pointed at another model while this one's files are read.
+    directory = settings.model_path.resolve()
     try:
         manifest = verify(directory)
     except ModelError as error:
