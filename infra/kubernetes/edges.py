@@ -82,7 +82,8 @@ def edges(settings: Settings) -> tuple[Edge, ...]:
         *_way_out(settings),
         *_metrics(settings),
     ]
-    return tuple(table + [edge for part in _speakers(table) for edge in _dns(part)])
+    speakers = parts_of(edge.source for edge in table)
+    return (*table, *(edge for part in speakers for edge in _dns(part)))
 
 
 def destinations(url: str) -> tuple[tuple[Peer, ...], int]:
@@ -98,6 +99,11 @@ def destinations(url: str) -> tuple[tuple[Peer, ...], int]:
     return (Addresses(f"{address}/{address.max_prefixlen}"),), port
 
 
+def parts_of(peers: Iterable[Peer]) -> list[Part]:
+    """Our own among them, each once."""
+    return list(dict.fromkeys(peer for peer in peers if isinstance(peer, str) and peer != "anyone"))
+
+
 def _way_in(settings: Settings) -> Iterable[Edge]:
     namespace = settings.exposure.controller_namespace
     source: Peer = Namespace(namespace) if namespace else "anyone"
@@ -110,7 +116,7 @@ def _between_parts(settings: Settings) -> Iterable[Edge]:
             yield edge
             continue
         peers, port = destinations(settings.redis.url)
-        if isinstance(peers[0], Addresses) and peers == PUBLIC:
+        if peers == PUBLIC:
             # A managed Redis has a public name and a private address.
             peers = (*PUBLIC, *PRIVATE_NETWORK)
         yield from (Edge(edge.source, peer, port, edge.why) for peer in peers)
@@ -132,12 +138,6 @@ def _metrics(settings: Settings) -> Iterable[Edge]:
         scaled_by: tuple[Part, ...] = ("gateway", "inference")
         for part in scaled_by:
             yield Edge(Namespace(settings.autoscaling.keda_namespace), part, METRICS_PORT, "KEDA reads what it scales by")
-
-
-def _speakers(table: Iterable[Edge]) -> list[Part]:
-    """The parts that open connections, and so look names up."""
-    parts = (edge.source for edge in table if isinstance(edge.source, str) and edge.source != "anyone")
-    return list(dict.fromkeys(parts))
 
 
 def _dns(part: Part) -> Iterable[Edge]:

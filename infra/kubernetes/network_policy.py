@@ -20,8 +20,8 @@ from pulumi_kubernetes.networking.v1 import (
     NetworkPolicySpecArgs,
 )
 
-from infra.kubernetes.edges import Addresses, Edge, Namespace, Peer, edges
-from infra.kubernetes.names import APPLICATION, PARTS, Part, labels, selector
+from infra.kubernetes.edges import Addresses, Edge, Namespace, Peer, edges, parts_of
+from infra.kubernetes.names import APPLICATION, Part, labels, selector
 from infra.settings import Settings
 
 DEFAULT_DENY = "default-deny"
@@ -58,7 +58,7 @@ class NetworkPolicies(pulumi.ComponentResource):
                 spec=policy(part, table),
                 opts=child,
             )
-            for part in PARTS
+            for part in parts_of(peer for edge in table for peer in (edge.source, edge.destination))
         }
         self.register_outputs({})
 
@@ -89,10 +89,10 @@ def _port(edge: Edge) -> NetworkPolicyPortArgs:
     return NetworkPolicyPortArgs(port=edge.port, protocol=edge.protocol)
 
 
-def _peers(peer: Peer) -> list[NetworkPolicyPeerArgs]:
+def _peers(peer: Peer) -> list[NetworkPolicyPeerArgs] | None:
     match peer:
         case "anyone":
-            return []  # no peer is named: all are meant
+            return None  # where no peer is named, all are meant
         case Addresses(cidr, excluded):
             return [NetworkPolicyPeerArgs(ip_block=IPBlockArgs(cidr=cidr, except_=list(excluded) if excluded else None))]
         case Namespace(name, pods):
