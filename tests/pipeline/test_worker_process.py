@@ -25,6 +25,7 @@ from typing import Any
 import pytest
 import redis.asyncio as redis_async
 from generic.emulator import Emulator
+from prometheus_client.parser import text_string_to_metric_families
 
 from app.pipeline.queue import QueuePolicy, State, Trace
 from app.pipeline.redis_client import connect
@@ -33,6 +34,7 @@ from app.settings import RedisSettings
 
 CLIENT_SECRET = "canary-client-secret"
 WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"canary-webhook-secret-0123456789").decode()
+MESSAGES = "assistant_messages_total"
 ENDS = (State.DONE, State.DEAD, State.UNKNOWN)
 Start = Callable[..., subprocess.Popen[bytes]]
 
@@ -98,6 +100,23 @@ def is_ready(process: Any) -> bool:
         return health(process, "/readyz")[0] == 200
     except OSError:
         return False
+
+
+def answers(process: Any, path: str, status: int) -> bool:
+    try:
+        return health(process, path)[0] == status
+    except OSError:
+        return False
+
+
+def scrape(port: int, name: str, **labels: str) -> float | None:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
+            families = text_string_to_metric_families(response.read().decode())
+    except OSError:
+        return None
+    samples = [sample for family in families for sample in family.samples]
+    return next((sample.value for sample in samples if (sample.name, sample.labels) == (name, labels)), None)
 
 
 @pytest.fixture
@@ -215,6 +234,64 @@ async def test_readiness_follows_redis_and_liveness_does_not(start: Start, priva
     private_redis.start()
     await until(lambda: is_ready(worker))
     assert worker.poll() is None
+
+
+async def test_a_worker_starts_without_redis_and_inference_and_works_once_they_are_there(
+    start: Start, private_redis: Any, emulator: Emulator, http_server: Any, make_event: Any, free_port: int
+) -> None:
+    private_redis.kill()
+    http_server.close()
+    settings = RedisSettings(redis_url=private_redis.url, redis_password=private_redis.password, redis_timeout_seconds=10)
+    worker = start(REDIS_URL=private_redis.url, REDIS_PASSWORD=private_redis.password, METRICS_PORT=str(free_port))
+    await until(lambda: answers(worker, "/healthz", 200))
+    assert health(worker, "/readyz")[0] == 503
+    assert await asyncio.to_thread(scrape, free_port, "assistant_queue_up") == 0
+    private_redis.start()
+    await until(lambda: is_ready(worker))
+    client = connect(settings)
+    event = make_event(text="Question?")
+    await RedisQueue(client, QueuePolicy(lease_seconds=1)).deliver(event)
+    await until(lambda: scrape(free_port, MESSAGES, platform="generic", outcome="retried") == 1)
+    assert worker.poll() is None
+    await client.close()
+
+
+async def test_outcomes_and_the_backlog_are_scraped(
+    start: Start, queue: RedisQueue, emulator: Emulator, http_server: Any, make_event: Any, free_port: int
+) -> None:
+    http_server.answer("/predict", 400, {"error": {"code": "invalid_value"}})
+    start(METRICS_PORT=str(free_port))
+    question, task = make_event("1", text="Question?"), make_event("2", text="创建一个会议的日程", conversation="other")
+    for event in (question, task):
+        await queue.deliver(event)
+    assert [(await finished(queue, event.key)).state for event in (question, task)] == [State.DEAD, State.DONE]
+    await until(lambda: scrape(free_port, "assistant_queue_dead") == 1)
+    assert scrape(free_port, "assistant_queue_backlog") == 0
+    counted = {outcome: scrape(free_port, MESSAGES, platform="generic", outcome=outcome) for outcome in ("done", "dead")}
+    assert counted == {"done": 1, "dead": 1}
+
+
+async def test_in_its_notice_a_worker_takes_nothing_more_and_finishes_what_it_holds(
+    start: Start, queue: RedisQueue, emulator: Emulator, http_server: Any, make_event: Any
+) -> None:
+    http_server.answer("/predict", 200, {"prediction": "an answer"}, delay=1.0)
+    worker = start(NOTICE_SECONDS="3")
+    held, later = make_event("1", text="Question?"), make_event("2", text="Question?", conversation="other")
+    await queue.deliver(held)
+    await until(lambda: len(http_server.requests) == 1)
+    worker.send_signal(signal.SIGTERM)
+    await until(lambda: answers(worker, "/readyz", 503))
+    await queue.deliver(later)
+    assert (await finished(queue, held.key)).state == State.DONE
+    await asyncio.sleep(1.5)
+    trace = await queue.trace(later.key)
+    assert worker.poll() is None  # still in its notice
+    assert len(http_server.requests) == 1
+    assert trace is not None
+    assert trace.state in (State.QUEUED, State.RETRYING)  # the wait that was under way may bring it: it is given back at once
+    start()
+    assert (await finished(queue, later.key)).state == State.DONE
+    assert await asyncio.to_thread(worker.wait, 10) == 0
 
 
 async def test_no_secret_and_no_text_is_logged(start: Start, queue: RedisQueue, emulator: Emulator, make_event: Any) -> None:
