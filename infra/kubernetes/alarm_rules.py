@@ -49,16 +49,12 @@ def measures(namespace: str) -> Mapping[Measure, str]:
         ),
         Measure.API_LATENCY_P99: _p99("assistant_http_request_duration_seconds", f'{of},route!~"{routes}"', "le, route"),
         Measure.TIME_TO_FIRST_TOKEN_P99: _p99("gen_ai_server_time_to_first_token_seconds", of, "le"),
-        # Where nothing ever succeeded there is no such series, and nothing over something would be nothing.
-        Measure.MESSAGE_SUCCESS: f"(({_finished(of, 'done')} or vector(0)) / {_finished(of, 'done|dead|unknown')})",
+        Measure.MESSAGE_SUCCESS: f"({_finished(of, 'done')} / {_finished(of, 'done|dead|unknown')})",
         # Every gateway and worker reads the same queue.
         Measure.BACKLOG_AGE: f"(max(assistant_queue_oldest_seconds{{{of}}}))",
         Measure.DEAD_LETTERS: f"(max(assistant_queue_dead{{{of}}}))",
         Measure.UNKNOWN_OUTCOMES: f"(max(assistant_queue_unknown{{{of}}}))",
-        # A process that cannot ask the store leaves the queue's metrics out.
-        Measure.QUEUE_STORE_UNREACHABLE: (
-            f'(count(up{{{of},job=~"gateway|worker"}} == 1 unless on (job, pod) assistant_queue_backlog{{{of}}}))'
-        ),
+        Measure.QUEUE_STORE_UNREACHABLE: f"(count(assistant_queue_up{{{of}}} == 0))",
         Measure.PARTS_NOT_READY: f"(count by (deployment) ({wanted} > 0 unless on (deployment) {ready} > 0))",
         Measure.RESTARTS: f"(sum by (pod, container) (increase(kube_pod_container_status_restarts_total{{{of}}}[15m])))",
         Measure.CERTIFICATE_LIFETIME: f"(min(assistant_certificate_expiry_timestamp_seconds{{{of}}}) - time())",

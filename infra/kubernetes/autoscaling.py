@@ -26,8 +26,7 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from infra.cluster_settings import Autoscaling as Scaling
 from infra.cluster_settings import Bounds
-from infra.kubernetes.monitoring import metrics_service
-from infra.kubernetes.names import METRICS_PORT, Part, labels
+from infra.kubernetes.names import METRICS_PORT, Part, labels, metrics_service
 from infra.settings import Settings
 
 Scaled = Literal["gateway", "worker", "inference"]

@@ -67,9 +67,9 @@ class Exposure(pulumi.ComponentResource):
             self._ingress()
         elif self._exposure.kind == "gateway":
             self._route()
-        self.url = pulumi.Output.all(self._inner_name, self.service.status).apply(
-            lambda known: url(self._exposure, known[0], balancer_address(known[1]))
-        )
+        # Not the status itself among all(), which would make an untyped dictionary of it.
+        balancer = self.service.status.apply(balancer_address)
+        self.url = pulumi.Output.all(self._inner_name, balancer).apply(lambda known: url(self._exposure, *known))
         self.register_outputs({"url": self.url})
 
     def _metadata(self, name: str, annotations: dict[str, pulumi.Input[str]] | None = None) -> ObjectMetaArgs:

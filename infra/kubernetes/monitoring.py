@@ -1,4 +1,7 @@
-"""What measures the stack finds it here: a metrics Service a part, and the Prometheus operator's objects where it runs."""
+"""The Prometheus operator's objects, where it runs: what to scrape, and when to raise an alarm.
+
+Without the operator there is nothing to declare: the pods carry the annotations that a Prometheus of one's own looks for.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +10,19 @@ from typing import Any
 
 import pulumi
 from pulumi_kubernetes.apiextensions import CustomResource
-from pulumi_kubernetes.core.v1 import Service, ServicePortArgs, ServiceSpecArgs
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from infra.alarms import ALARMS
 from infra.kubernetes.alarm_rules import groups
-from infra.kubernetes.names import APPLICATION, METRICS_PORT, Part, labels, selector
+from infra.kubernetes.names import APPLICATION, Part, labels, selector
 from infra.settings import Settings
 
 MEASURED: tuple[Part, ...] = ("gateway", "worker", "inference")
 METRICS_PATH = "/metrics"
+# Of the metrics Services, and of no other.
 PORT_NAME = "metrics"
 SCRAPE_INTERVAL = "30s"
 _API_VERSION = "monitoring.coreos.com/v1"
-# Tells the metrics Service from the part's other one.
-_COMPONENT = {"app.kubernetes.io/component": PORT_NAME}
-# A part scaled to nothing has no endpoint, and nobody shall wait for one.
-_SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
-
-
-def metrics_service(part: Part) -> str:
-    return f"{part}-metrics"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,29 +36,9 @@ class Monitoring(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("assistant:kubernetes:Monitoring", name, {}, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        operator = args.settings.monitoring.prometheus_operator
-        self.services = {
-            part: Service(
-                f"{name}-{metrics_service(part)}",
-                metadata=ObjectMetaArgs(
-                    name=metrics_service(part),
-                    namespace=args.namespace,
-                    labels={**labels(part), **_COMPONENT},
-                    annotations=_SKIP_AWAIT,
-                ),
-                # Headless: who measures wants every pod, not one of them.
-                spec=ServiceSpecArgs(
-                    cluster_ip="None",
-                    selector=selector(part),
-                    ports=[ServicePortArgs(name=PORT_NAME, port=METRICS_PORT, target_port=METRICS_PORT)],
-                ),
-                opts=child,
-            )
-            for part in MEASURED
-        }
         self.alarms: list[str] = []
-        if operator:
+        if args.settings.monitoring.prometheus_operator:
+            child = pulumi.ResourceOptions(parent=self)
             self.alarms = [alarm.name for alarm in ALARMS]
             for part in MEASURED:
                 CustomResource(
@@ -91,6 +66,6 @@ def service_monitor(part: Part) -> dict[str, Any]:
     """Every pod of the part, ready or not. The rules know them by ``job``, which is the part's name."""
     return {
         "jobLabel": "app.kubernetes.io/name",
-        "selector": {"matchLabels": {**selector(part), **_COMPONENT}},
+        "selector": {"matchLabels": selector(part)},
         "endpoints": [{"port": PORT_NAME, "path": METRICS_PATH, "interval": SCRAPE_INTERVAL}],
     }

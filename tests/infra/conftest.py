@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pulumi
 import pytest
+from pulumi.runtime import mocks
 
 from infra.local.health import Check
 from infra.local.layout import SUPERVISOR, Layout
 from infra.local.processes import owned_by
+from infra.settings import Settings
 
 # Ready when it serves; BEHAVIOUR makes it crash at once, refuse to be ready, or ignore SIGTERM.
 STAND_IN = """
@@ -91,3 +94,43 @@ def free_port() -> Callable[[], int]:
                 return port
 
     return choose
+
+
+class KubernetesObjects(mocks.Mocks):
+    """What components registered for a cluster, as a provider receives it: ``objects[kind][name]``."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, dict[str, dict[str, Any]]] = {}
+        self.status: dict[str, Any] = {}  # by kind, as a cluster would answer
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        if args.typ.startswith("kubernetes:"):
+            kind, metadata = args.typ.rsplit(":", 1)[-1], args.inputs["metadata"]
+            self.objects.setdefault(kind, {})[metadata["name"]] = args.inputs
+            return args.name, {**args.inputs, **({"status": self.status[kind]} if kind in self.status else {})}
+        return args.name, args.inputs
+
+    def call(self, args: mocks.MockCallArgs) -> dict[Any, Any]:
+        raise AssertionError(f"unexpected call {args.token}")
+
+    async def rendered(self, make: Callable[[], Any]) -> dict[str, dict[str, dict[str, Any]]]:
+        """What ``make`` registered. Pulumi ties its state to the running event loop, so it is set up here."""
+        mocks.set_mocks(self, project="assistant", stack="cluster")
+        make()
+        await pulumi.runtime.stack.wait_for_rpcs()
+        return self.objects
+
+
+@pytest.fixture
+def kubernetes_objects() -> KubernetesObjects:
+    return KubernetesObjects()
+
+
+@pytest.fixture
+def cluster_settings() -> Callable[..., Settings]:
+    """A cluster stack's settings, from groups in the words of a stack file."""
+
+    def make(**groups: Any) -> Settings:
+        return Settings.model_validate({"stateDirectory": "state", "target": "local", **groups})
+
+    return make
