@@ -26,11 +26,17 @@ _Digest = Annotated[
 ]
 
 
+def _own_namespace(value: str) -> str:
+    if value == "default" or value.startswith("kube-"):
+        raise ValueError("that namespace is everybody's: the stack's own is made by up, restricted, and removed by destroy")
+    return value
+
+
 class Cluster(Section):
     """Which cluster, and where in it. The namespace is this stack's own: it is made and removed with it."""
 
     context: Annotated[str | None, Allowed("a context of your kubeconfig; left out: the current one")] = None
-    namespace: _Label = "assistant"
+    namespace: Annotated[_Label, AfterValidator(_own_namespace)] = "assistant"
     # For networks that re-sign TLS: mounted into what calls out (the model Job, the worker), never baked into an image.
     certificate_authorities: Annotated[
         Path | None, AfterValidator(lambda path: path and path.expanduser()), Allowed("the path of a PEM file on this machine")

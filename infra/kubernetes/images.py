@@ -1,0 +1,147 @@
+"""The images: published ones by their digest as they are, the others built from this checkout and brought to the cluster."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pulumi
+from pulumi.dynamic import CreateResult, DiffResult, Resource, UpdateResult
+
+from infra.dynamic import DynamicProvider, Props, changed_inputs, inputs_of, update_or_replace
+from infra.errors import DeploymentError
+from infra.kubernetes.connection import Connection
+from infra.settings import Settings
+
+if TYPE_CHECKING:
+    from tools.kubernetes.cluster import Cluster
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+class ImageProvider(DynamicProvider):
+    """Inputs: ``target`` (of app/Dockerfile), ``reference`` (the image's local name, which holds a digest of all that goes
+    into it), ``registry`` (or null), ``context``, ``kubeconfig``. Output besides: ``image``, as a pod names it.
+
+    Deleting leaves registry and nodes alone: others may use the image, and nodes remove what nobody uses.
+    """
+
+    def create(self, props: Props) -> CreateResult:
+        outputs = provide(props)
+        return CreateResult(str(outputs["image"]), outputs)
+
+    def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
+        return update_or_replace(changed_inputs(olds, news), replaced_by=frozenset())
+
+    def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
+        return UpdateResult(provide(news))
+
+
+def provide(props: Props) -> Props:
+    """Build the image if it is not there, and push or load it; the resource's outputs. Raises :class:`DeploymentError`."""
+    from tools.images.build import archive, build, push
+    from tools.images.errors import ImageError
+    from tools.kubernetes.errors import ClusterError
+
+    try:
+        built = build(props["target"], CHECKOUT, say)
+        if props.get("registry"):
+            image = push(built, props["registry"])
+        else:
+            with tempfile.TemporaryDirectory(prefix="assistant-image-") as folder:
+                file = Path(folder) / f"{props['target']}.tar"
+                archive(built, file)
+                cluster_at(props["context"], props.get("kubeconfig")).load(file, say)
+            image = props["reference"]
+    except (ImageError, ClusterError) as error:
+        raise DeploymentError(str(error)) from error
+    return {**inputs_of(props), "image": image}
+
+
+def cluster_at(context: str, kubeconfig: str | None) -> Cluster:
+    """The cluster behind a context, with the kubectl that reaches it."""
+    from tools.kubernetes.cluster import Cluster, current, find_kubectl, kind_of
+    from tools.kubernetes.layout import Layout
+
+    recorded = current()
+    if recorded is not None and recorded.context == context:
+        return recorded
+    return Cluster(
+        kind=kind_of(context),
+        context=context,
+        kubeconfig=Path(kubeconfig) if kubeconfig else None,
+        kubectl=find_kubectl(say),
+        made=False,
+        layout=Layout.of(CHECKOUT),
+    )
+
+
+def say(line: str) -> None:
+    print(line, flush=True)  # the engine shows a provider's output as it comes
+
+
+class Image(Resource, module="cluster", name="Image"):
+    """``image``: its name for a pod, by digest where a registry has it."""
+
+    image: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        target: str,
+        reference: str,
+        registry: str | None,
+        connection: Connection,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        properties: dict[str, Any] = {
+            "target": target,
+            "reference": reference,
+            "registry": registry,
+            # A registry serves every cluster; what was loaded is in this one alone.
+            "context": None if registry else connection.context,
+            "kubeconfig": None if registry else connection.kubeconfig,
+            "image": None,
+        }
+        super().__init__(ImageProvider(), name, properties, opts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagesArgs:
+    settings: Settings
+    connection: Connection
+
+
+class Images(pulumi.ComponentResource):
+    """``gateway`` (gateway and worker), ``inference`` (and the model Job), and ``redis`` unless that is an external one."""
+
+    gateway: pulumi.Output[str]
+    inference: pulumi.Output[str]
+    redis: pulumi.Output[str] | None
+
+    def __init__(self, name: str, args: ImagesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("assistant:kubernetes:Images", name, {}, opts)
+        self._args = args
+        settings, given = args.settings, args.settings.images
+        inference = "inference-gpu" if settings.inference.device == "cuda" else "inference-cpu"
+        self.gateway = self._image("gateway", given.gateway)
+        self.inference = self._image(inference, given.inference)
+        self.redis = self._image("redis", given.redis) if settings.redis.url is None else None
+        self.register_outputs({"gateway": self.gateway, "inference": self.inference, "redis": self.redis})
+
+    def _image(self, target: str, published: str | None) -> pulumi.Output[str]:
+        if published:
+            return pulumi.Output.from_input(published)
+        from tools.images.build import reference
+
+        return Image(
+            target,
+            target=target,
+            reference=reference(target, CHECKOUT),
+            registry=self._args.settings.images.registry,
+            connection=self._args.connection,
+            opts=pulumi.ResourceOptions(parent=self),
+        ).image

@@ -1,0 +1,130 @@
+"""Inference: the bundled model server, on the CPU or on GPUs, behind the Service that the world knows as ``ai-service``."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_kubernetes.core.v1 import Service, ServicePortArgs, ServiceSpecArgs
+
+from infra.cluster_settings import Compute
+from infra.generated.secrets import Secrets
+from infra.kubernetes.application import (
+    PRE_STOP_SECONDS,
+    base_environment,
+    deployment,
+    grace_seconds,
+    one_less,
+    one_more,
+)
+from infra.kubernetes.container import Container
+from infra.kubernetes.files import SecretFiles
+from infra.kubernetes.model import models_mount
+from infra.kubernetes.names import INFERENCE_PORT, INFERENCE_SERVICE, METRICS_PORT, selector
+from infra.kubernetes.pod import Pod
+from infra.kubernetes.probes import http_probes
+from infra.kubernetes.quantities import cores
+from infra.kubernetes.workload import WorkloadArgs, disruption_budget, metadata, metrics_service_of, service_account
+from infra.settings import Settings
+
+# The init container's patience: a pod may come while another model is still being made.
+WAIT_SECONDS = 1800
+START_SECONDS = 300  # loading several gigabytes from a network volume
+READY_WITHIN = 1800  # an image with CUDA's libraries has gigabytes to be pulled
+SECRETS = SecretFiles(part="inference", variables={"API_KEY": "inference_api_key"})
+WAITING = Compute.model_validate({"cpu": "100m", "cpuLimit": "1", "memory": "256Mi"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferenceArgs(WorkloadArgs):
+    """``model_path``: the model's directory in the mounted store; another model is another path, and so another rollout."""
+
+    secrets: Secrets
+    model_path: str
+
+
+class Inference(pulumi.ComponentResource):
+    """``url``: as every pod of the namespace reaches it."""
+
+    url: pulumi.Output[str]
+
+    def __init__(self, name: str, args: InferenceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("assistant:kubernetes:Inference", name, {}, opts)
+        settings, namespace = args.settings, args.namespace
+        child = pulumi.ResourceOptions(parent=self)
+        account = service_account("inference", namespace, child)
+        secret = SECRETS.secret(args.secrets.values, namespace, child)
+        disruption_budget("inference", namespace, child)
+
+        waiting = Container(
+            name="verify-model",
+            image=args.image,
+            command=["python", "-m", "app.models.wait", args.model_path, "--seconds", str(WAIT_SECONDS)],
+            compute=WAITING,
+            mounts=[models_mount()],
+        )
+        on_gpus = settings.inference.device == "cuda"
+        container = Container(
+            name="inference",
+            image=args.image,
+            command=["python", "-m", "app.inference"],
+            compute=settings.resources.inference,
+            environment={
+                **base_environment(settings, INFERENCE_PORT),
+                **SECRETS.environment(),
+                **_serving(settings, args.model_path),
+            },
+            mounts=[SECRETS.mount(), models_mount()],
+            ports={"http": INFERENCE_PORT, "metrics": METRICS_PORT},
+            probes=http_probes("http", starts_within=START_SECONDS),
+            pre_stop_seconds=PRE_STOP_SECONDS,
+            gpus=settings.resources.gpus if on_gpus else 0,
+        )
+        pod = Pod(
+            part="inference",
+            settings=settings,
+            container=container,
+            init=[waiting],
+            grace_seconds=grace_seconds(pre_stop=PRE_STOP_SECONDS, notice=0),
+            reads=SECRETS.digests(args.secrets.digests),
+        )
+        self.deployment = deployment(
+            "inference",
+            namespace=namespace,
+            pod=pod,
+            # A cluster seldom has a GPU to spare: a new pod would wait for one until the rollout fails. With the old one gone
+            # first, one replica means a gap of a start; autoscaling.inference.minimum 2 closes it.
+            update=one_less() if on_gpus else one_more(),
+            ready_within=READY_WITHIN,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[account, secret]),
+        )
+        self.service = Service(
+            "inference-service",
+            metadata=metadata("inference", namespace, INFERENCE_SERVICE),
+            spec=ServiceSpecArgs(
+                type="ClusterIP",
+                selector=selector("inference"),
+                ports=[ServicePortArgs(name="http", port=INFERENCE_PORT, target_port="http")],
+            ),
+            opts=child,
+        )
+        metrics_service_of("inference", namespace, child)
+        self.url = pulumi.Output.format("http://{0}.{1}:{2}", INFERENCE_SERVICE, namespace, INFERENCE_PORT)
+        self.register_outputs({"url": self.url})
+
+
+def threads(settings: Settings) -> int:
+    """Not one a core of the node, which the process would count: what the pod may use."""
+    return settings.inference.threads or max(1, math.ceil(cores(settings.resources.inference.cpu_limit)))
+
+
+def _serving(settings: Settings, model_path: str) -> dict[str, str]:
+    inference = settings.inference
+    return {
+        "MODEL_PATH": model_path,
+        "INFERENCE_DEVICE": inference.device,
+        "INFERENCE_SLOTS": str(inference.slots),
+        "INFERENCE_CONTEXT": str(inference.context_length),
+        "INFERENCE_THREADS": str(threads(settings)),
+    }

@@ -1,0 +1,163 @@
+"""The model: a Job fetches, converts, quantises and measures it into a volume, from which every inference pod reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_kubernetes.batch.v1 import (
+    Job,
+    JobSpecArgs,
+    PodFailurePolicyArgs,
+    PodFailurePolicyOnExitCodesRequirementArgs,
+    PodFailurePolicyRuleArgs,
+)
+from pulumi_kubernetes.core.v1 import (
+    PersistentVolumeClaim,
+    PersistentVolumeClaimSpecArgs,
+    PersistentVolumeClaimVolumeSourceArgs,
+    VolumeArgs,
+    VolumeResourceRequirementsArgs,
+)
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+
+from app.models.manifest import Thresholds
+from app.models.recipe import Recipe
+from app.models.sources import parse
+from infra.kubernetes.configuration import digest_of
+from infra.kubernetes.container import Container, Disk, Mount
+from infra.kubernetes.files import authorities_mount
+from infra.kubernetes.names import MODELS_DIRECTORY, labels
+from infra.kubernetes.pod import Pod
+from infra.kubernetes.trust import OPENSSL_VARIABLE, PIP_VARIABLE, trusting
+from infra.kubernetes.workload import UNAWAITED, WorkloadArgs, metadata, service_account
+from infra.settings import Settings
+
+CLAIM = "models"
+JOB_SECONDS = 3600
+GRACE_SECONDS = 30
+ATTEMPTS = 4  # a network may fail and a node may go
+# Of app.models: wrong usage, and a gate missed. Neither is better the next time.
+FINAL_EXIT_CODES = (2, 3)
+TERMINATION_MESSAGE = "/dev/termination-log"  # Kubernetes' default path; model_report.py reads what stands there
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelArgs(WorkloadArgs):
+    """``image``: inference's, which holds the converter. ``authorities``: PEM of what is trusted, if not the image's own."""
+
+    authorities: str | None
+
+
+class Model(pulumi.ComponentResource):
+    """``job_name``: holds a digest of all that makes the Job, so that another recipe or image makes another Job.
+
+    ``path``: the model's directory, as every pod with :func:`models_mount` sees it.
+    """
+
+    job_name: pulumi.Output[str]
+    path: str
+
+    def __init__(self, name: str, args: ModelArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("assistant:kubernetes:Model", name, {}, opts)
+        settings, namespace = args.settings, args.namespace
+        self.path = model_path(settings)
+        self.claim = _claim(settings, namespace, pulumi.ResourceOptions(parent=self))
+        account = service_account("model", namespace, pulumi.ResourceOptions(parent=self))
+        container = Container(
+            name="model",
+            image=args.image,
+            command=["python", "-m", "app.models", *options(settings)],
+            compute=settings.resources.model,
+            environment={
+                # What pip and the converter leave behind goes to the volume's scratch directory or nowhere.
+                "PIP_NO_CACHE_DIR": "1",
+                **(trusting(OPENSSL_VARIABLE, PIP_VARIABLE) if args.authorities else {}),
+            },
+            mounts=[models_mount(writable=True), *([authorities_mount()] if args.authorities else [])],
+            disk=Disk(request="256Mi", limit="2Gi", temporary="1Gi"),
+        )
+        pod = Pod(part="model", settings=settings, container=container, grace_seconds=GRACE_SECONDS, restart="Never")
+        self.job_name = pulumi.Output.from_input(args.image).apply(lambda image: job_name(settings, image, args.authorities))
+        self.job = Job(
+            f"{name}-job",
+            metadata=ObjectMetaArgs(name=self.job_name, namespace=namespace, labels=labels("model")),
+            spec=JobSpecArgs(
+                template=pod.template(),
+                backoff_limit=ATTEMPTS,
+                active_deadline_seconds=JOB_SECONDS,
+                pod_failure_policy=_final_failures(),
+            ),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[account],
+                custom_timeouts=pulumi.CustomTimeouts(create=f"{JOB_SECONDS}s", update=f"{JOB_SECONDS}s"),
+            ),
+        )
+        self.register_outputs({"job": self.job_name})
+
+
+def recipe(settings: Settings) -> Recipe:
+    model = settings.model
+    return Recipe(
+        source=parse(model.source, model.sha256),
+        precision=model.precision,
+        thresholds=Thresholds(max_kl=model.max_kl, min_top1=model.min_top1),
+    )
+
+
+def model_path(settings: Settings) -> str:
+    """The link in the store (:mod:`app.models.store`) that the Job makes: known before the model is."""
+    return f"{MODELS_DIRECTORY}/.recipes/{recipe(settings).key}"
+
+
+def options(settings: Settings) -> list[str]:
+    """The command line of ``app.models``."""
+    wanted = recipe(settings)
+    return [
+        *("--store", MODELS_DIRECTORY),
+        *("--source", wanted.source.uri),
+        *("--sha256", wanted.source.sha256),
+        *("--precision", wanted.precision),
+        *("--max-kl", f"{wanted.thresholds.max_kl:g}"),
+        *("--min-top1", f"{wanted.thresholds.min_top1:g}"),
+        *("--report", TERMINATION_MESSAGE),
+    ]
+
+
+def job_name(settings: Settings, image: str, authorities: str | None) -> str:
+    """A Job cannot be changed, so whatever would change it is in its name."""
+    content = {
+        "options": options(settings),
+        "image": image,
+        "resources": settings.resources.model.model_dump(),
+        "device": settings.inference.device,
+        "access": settings.storage.model_access,
+        "pullSecret": settings.images.pull_secret,
+        "authorities": authorities,
+    }
+    return f"model-{digest_of(content)[:12]}"
+
+
+def models_mount(*, writable: bool = False) -> Mount:
+    claim = PersistentVolumeClaimVolumeSourceArgs(claim_name=CLAIM)
+    return Mount(volume=VolumeArgs(name="models", persistent_volume_claim=claim), path=MODELS_DIRECTORY, writable=writable)
+
+
+def _claim(settings: Settings, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions) -> PersistentVolumeClaim:
+    claimed = metadata("model", namespace, CLAIM, UNAWAITED)
+    return PersistentVolumeClaim(
+        "model-claim",
+        metadata=claimed,
+        spec=PersistentVolumeClaimSpecArgs(
+            access_modes=[settings.storage.model_access],
+            storage_class_name=settings.storage.storage_class,
+            resources=VolumeResourceRequirementsArgs(requests={"storage": settings.storage.model_size}),
+        ),
+        opts=opts,
+    )
+
+
+def _final_failures() -> PodFailurePolicyArgs:
+    codes = PodFailurePolicyOnExitCodesRequirementArgs(container_name="model", operator="In", values=list(FINAL_EXIT_CODES))
+    return PodFailurePolicyArgs(rules=[PodFailurePolicyRuleArgs(action="FailJob", on_exit_codes=codes)])
