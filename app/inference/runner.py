@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from app.inference.cache import KVCache
 from app.inference.errors import StartError
 from app.models.manifest import Architecture
+from app.models.onnx_runtime import onnxruntime
 
 # How long an idle worker thread spins before it sleeps. Between two operators of a step it is needed again within this time, so
 # spinning longer gains nothing (never spinning costs 10 to 28 %); where other processes want the cores, the default of

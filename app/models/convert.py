@@ -14,7 +14,6 @@ from pathlib import Path
 import gguf as gguf_package
 import numpy as np
 import onnx
-import onnxruntime
 import tokenizers
 
 from app.models import balance, evaluate, manifest, onnx_file, tokenizer
@@ -23,6 +22,7 @@ from app.models.fetch import fetch
 from app.models.gguf import GgufFile
 from app.models.graph import Graph, build
 from app.models.manifest import Architecture, FileRecord, Gate, Manifest, Precision, Sizes, SourceRecord, TokenizerRecord
+from app.models.onnx_runtime import onnxruntime
 from app.models.recipe import CONVERTER, Recipe, admit
 from app.models.store import Store
 from app.models.weights import Weights, read_architecture

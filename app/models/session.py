@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from app.models.manifest import Architecture
+from app.models.onnx_runtime import onnxruntime
 
 CHUNK = 128  # tokens a step: bounds the logits in memory to 128 * vocab * 4 bytes
 
