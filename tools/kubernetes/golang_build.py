@@ -207,5 +207,7 @@ class _Go:
                 watch(line)
             reader.join()
         if child.returncode:
-            raise ClusterError(f"`go {command[1]}` failed while {what}:\n" + "\n".join([*last, *"".join(written).splitlines()[-3:]]))
+            raise ClusterError(
+                f"`go {command[1]}` failed while {what}:\n" + "\n".join([*last, *"".join(written).splitlines()[-3:]])
+            )
         return "".join(written)

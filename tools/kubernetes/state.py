@@ -1,0 +1,54 @@
+"""What stands of a cluster: its processes, its node, its addresses."""
+
+from __future__ import annotations
+
+from tools.kubernetes.address import DNS_SERVICE_ADDRESS, HOST_ADDRESS, POD_NETWORK, SERVICE_NETWORK
+from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.processes import Supervisor
+
+API_PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+NODE_PROGRAMS = ("containerd", "kubelet", "kube-proxy")
+READY = "--output=jsonpath={range .items[*]}{.metadata.name} {.status.conditions[?(@.type=='Ready')].status}{'\\n'}{end}"
+
+
+def expected(cluster: Cluster) -> tuple[str, ...]:
+    """The processes that make it up; none where it is not ours."""
+    return {"own": (*API_PROGRAMS, *NODE_PROGRAMS), "own-api": API_PROGRAMS}.get(cluster.kind, ())
+
+
+def whole(cluster: Cluster) -> bool:
+    """Every process runs, the API server answers, and every node is ready."""
+    supervisor = _supervisor(cluster)
+    if any(supervisor.find(name) is None for name in expected(cluster)):
+        return False
+    nodes = ready_nodes(cluster)
+    return nodes is not None and all(nodes.values()) and (bool(nodes) or cluster.kind == "own-api")
+
+
+def ready_nodes(cluster: Cluster) -> dict[str, bool] | None:
+    """Node -> whether it is ready; None where the API server does not answer."""
+    done = cluster.try_run("get", "nodes", READY, "--request-timeout=5s")
+    if done.returncode:
+        return None
+    return {name: status == "True" for name, _, status in (line.partition(" ") for line in done.stdout.splitlines())}
+
+
+def describe(cluster: Cluster) -> list[str]:
+    supervisor = _supervisor(cluster)
+    lines = [f"cluster: {cluster.kind}, context {cluster.context}, {'made by `up`' if cluster.made else 'not made by `up`'}"]
+    for name in expected(cluster):
+        record = supervisor.find(name)
+        lines.append(f"  {name}: {f'process {record.pid}' if record else f'DOES NOT RUN, see {supervisor.log(name)}'}")
+    nodes = ready_nodes(cluster)
+    if nodes is None:
+        return [*lines, "  the API server does not answer"]
+    lines += [f"  node {name}: {'ready' if ready else 'NOT READY'}" for name, ready in nodes.items()]
+    if cluster.kind == "own":
+        lines.append(f"  host {HOST_ADDRESS}, pods {POD_NETWORK}, Services {SERVICE_NETWORK}, DNS {DNS_SERVICE_ADDRESS}")
+    if cluster.kubeconfig:
+        lines.append(f"  kubeconfig {cluster.kubeconfig}")
+    return lines
+
+
+def _supervisor(cluster: Cluster) -> Supervisor:
+    return Supervisor(cluster.layout.processes, cluster.layout.logs)

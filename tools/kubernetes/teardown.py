@@ -1,0 +1,234 @@
+"""Removes a cluster of our own, and puts this machine back as it was: processes, mounts, control groups, network, rules, folders."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from tools.cache import Report, remove
+from tools.kubernetes import host, netfilter, network
+from tools.kubernetes.address import HOST_ADDRESS, INTERFACE
+from tools.kubernetes.layout import Layout
+from tools.kubernetes.network import Before
+from tools.kubernetes.processes import Supervisor, run
+
+# The kubelet first, so that nothing that ends is started again; the store last.
+ORDER = ("kubelet", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kube-apiserver", "etcd", "containerd")
+PATIENCE = 10.0
+CGROUP_NAME = "kubepods"
+
+
+def own(layout: Layout, report: Report) -> list[str]:
+    """Remove the cluster; what could not be removed, in words. Without root there was never a node, and little to do."""
+    before = network.recall(layout)
+    supervisor = Supervisor(layout.processes, layout.logs)
+    known = [name for name in ORDER if name in supervisor.names()]
+    for name in [*known, *(name for name in supervisor.names() if name not in known)]:
+        supervisor.stop(name)
+    report("stopped the cluster's processes")
+    if layout.before.exists():
+        sockets = shim_sockets(layout)
+        end_all(lambda: [*members(before), *shims(layout)])
+        report("ended the pods")
+        unmount_below(layout.root)
+        for path in sockets:
+            path.unlink(missing_ok=True)
+        remove_control_groups(before)
+        remove_interfaces()
+        restore_rules(before)
+        restore_places(before)
+        restore_settings(before)
+    left = leftovers(layout, before)
+    if not any(line.startswith("mount") for line in left):  # never delete through a mount
+        forget(layout)
+    return left
+
+
+def forget(layout: Layout) -> None:
+    if layout.root.exists():
+        remove(layout.root)
+
+
+def mounts_below(root: Path, mountinfo: str) -> list[str]:
+    """Mount points below `root`, the deepest and latest first. `mountinfo` is /proc/self/mountinfo."""
+    places = [line.split()[4].encode().decode("unicode_escape") for line in mountinfo.splitlines()]
+    return [place for place in reversed(places) if Path(place).is_relative_to(root) and Path(place) != root]
+
+
+def unmount_below(root: Path) -> None:
+    """Lazily where something still looks at it: nothing of the cluster runs any more."""
+    for place in mounts_below(root, Path("/proc/self/mountinfo").read_text(encoding="utf-8")):
+        if run(["umount", place]).returncode:
+            run(["umount", "--lazy", place])
+
+
+def members(before: Before) -> list[int]:
+    """Processes in the pods' control groups."""
+    return [
+        int(pid)
+        for group in pod_groups(before)
+        for listing in [group / "cgroup.procs", *group.rglob("cgroup.procs")]
+        for pid in _lines(listing)
+        if pid != "0"
+    ]
+
+
+def pod_groups(before: Before) -> list[Path]:
+    """The control groups that the kubelet made; one that stood before is another's."""
+    groups = [root / CGROUP_NAME for root in host.cgroup_roots()]
+    return [group for group in groups if group.exists() and str(group) not in before.control_groups]
+
+
+def shims(layout: Layout, proc: Path = Path("/proc")) -> list[int]:
+    """containerd's shims that talk to our containerd: their command names its socket."""
+    found = []
+    for process in proc.glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if words[0].endswith(b"containerd-shim-runc-v2") and bytes(layout.containerd_socket) in words:
+            found.append(int(process.name))
+    return found
+
+
+def shim_sockets(layout: Layout) -> list[Path]:
+    """Their sockets, which lie in /run/containerd/s whatever containerd's configuration says: each bundle notes its own."""
+    notes = (layout.run / "containerd").glob("io.containerd.runtime.v2.task/*/*/address")
+    return [
+        Path(text.removeprefix("unix://"))
+        for note in notes
+        for text in _lines(note)
+        if text.startswith("unix:///run/containerd/s/")
+    ]
+
+
+def end_all(find: Callable[[], Iterable[int]]) -> None:
+    """SIGKILL until `find` finds nobody."""
+    end = time.monotonic() + PATIENCE
+    while pids := set(find()):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if time.monotonic() > end:
+            return
+        time.sleep(0.05)
+
+
+def remove_control_groups(before: Before) -> None:
+    for group in pod_groups(before):
+        folders = sorted((path for path in [group, *group.rglob("*")] if path.is_dir()), key=lambda path: -len(path.parts))
+        for folder in folders:
+            for _ in range(20):  # the kernel lets a group go a moment after its last process
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+                    break
+                time.sleep(0.05)
+
+
+def our_interfaces(addresses: str) -> list[str]:
+    """Of `ip -json address`: ours, and each pair of devices whose end here carries our address."""
+    links = json.loads(addresses or "[]")
+    return [
+        link["ifname"]
+        for link in links
+        if link.get("ifname") == INTERFACE
+        or (
+            link.get("ifname", "").startswith("veth")
+            and any(info.get("local") == HOST_ADDRESS for info in link.get("addr_info", []))
+        )
+    ]
+
+
+def remove_interfaces() -> None:
+    for name in our_interfaces(run(["ip", "-json", "address", "show"]).stdout):
+        run(["ip", "link", "delete", name])
+
+
+def restore_rules(before: Before) -> None:
+    """Twice: a chain whose last user goes in the first round is free in the second."""
+    for family in network.FAMILIES:
+        for _ in range(2):
+            script = netfilter.removal(network.save_rules(family), before.rules.get(family, ""))
+            if script:
+                run([f"{family}-restore", "--noflush", "--wait"], stdin=script)
+    for name in network.set_names():
+        if name not in before.sets and name.startswith("KUBE-"):
+            run(["ipset", "destroy", name])
+
+
+def restore_settings(before: Before) -> None:
+    for name, value in before.settings.items():
+        if network.read_setting(name) != value:
+            with contextlib.suppress(OSError):
+                network.write_setting(name, value)
+
+
+def restore_places(before: Before) -> None:
+    """Folders outside the checkout: those that were not there go, and of those that were what has come since and is ours."""
+    for place in reversed(network.PLACES):
+        path = Path(place)
+        if not path.is_dir() or path.is_symlink():
+            continue
+        if place not in before.places and not any(network_is_in_use(path)):
+            unmount_below(path)
+            remove(path)
+        elif place in before.places:
+            for added in ours_in(path, before.places[place]):
+                remove(added)
+
+
+def network_is_in_use(path: Path) -> list[int]:
+    """Processes that run from below the folder: another containerd, started after ours, keeps it."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (process / "cmdline").read_bytes()
+            if bytes(path) in words and int(process.name) != os.getpid():
+                found.append(int(process.name))
+    return found
+
+
+def ours_in(path: Path, earlier: list[str]) -> list[Path]:
+    """What of a shared folder's new content is ours, by the name that our programs give it."""
+    new = [entry for entry in path.iterdir() if entry.name not in earlier]
+    match str(path):
+        case "/var/lib/cni/results":
+            return [entry for entry in new if entry.name.startswith("assistant-")]
+        case "/tmp/hostpath_pv":  # noqa: S108
+            return new
+        case "/var/log/containers":
+            return [entry for entry in new if entry.is_symlink() and not entry.exists()]
+        case _:
+            return []
+
+
+def leftovers(layout: Layout, before: Before) -> list[str]:
+    """What is still there of the cluster, looked for anew."""
+    supervisor = Supervisor(layout.processes, layout.logs)
+    left = [f"process {name}" for name in supervisor.names() if supervisor.find(name)]
+    left += [f"mount {place}" for place in mounts_below(layout.root, Path("/proc/self/mountinfo").read_text(encoding="utf-8"))]
+    if not layout.before.exists():
+        return left
+    left += [f"process {pid} of a pod" for pid in {*members(before), *shims(layout)}]
+    left += [f"control group {group}" for group in pod_groups(before)]
+    left += [f"interface {name}" for name in our_interfaces(run(["ip", "-json", "address", "show"]).stdout)]
+    for family in network.FAMILIES:
+        left += [f"{family} {line}" for line in netfilter.left_over(network.save_rules(family), before.rules.get(family, ""))]
+    for name, value in before.settings.items():
+        if network.read_setting(name) != value:
+            left.append(f"setting {name} is {network.read_setting(name)}, and was {value}")
+    left += [f"folder {place}" for place in network.PLACES if Path(place).exists() and place not in before.places]
+    return left
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="ascii").split()
+    except OSError:
+        return []
