@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -159,6 +159,13 @@ def _is_section(path: tuple[str, ...]) -> bool:
     return any(key.startswith(".".join(path) + ".") for key in setting_keys())
 
 
+def _words(metadata: Iterable[Any], annotation: Any) -> Iterator[str]:
+    """Of a field itself, then of the types that it may be: `Port | None` says what a port is."""
+    yield from (item.words for item in metadata if isinstance(item, Allowed))
+    for member in get_args(annotation):
+        yield from _words(getattr(member, "__metadata__", ()), member)
+
+
 def _allowed_at(path: tuple[str, ...]) -> str:
     model: type[BaseModel] = Settings
     for part in path:
@@ -168,5 +175,5 @@ def _allowed_at(path: tuple[str, ...]) -> str:
         if section := _section(field.annotation):
             model = section
             continue
-        return next((item.words for item in field.metadata if isinstance(item, Allowed)), str(get_args(field.annotation)))
+        return next(_words(field.metadata, field.annotation), str(get_args(field.annotation)))
     return "see docs/configuration.md"
