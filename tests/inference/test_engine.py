@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from app.http.lifecycle import Lifecycle
@@ -19,10 +19,12 @@ from app.inference.cache import KVCache
 from app.inference.chat import Frame
 from app.inference.engine import Engine
 from app.inference.errors import StartError
+from app.inference.metrics import InferenceMetrics
 from app.inference.model import Model
 from app.inference.runner import Runner, open_session
 from app.inference.sequence import Sequence
 from app.models.manifest import Manifest, load
+from app.models.onnx_runtime import onnxruntime
 from app.settings import InferenceSettings
 
 WAIT = 60.0
@@ -221,7 +223,7 @@ async def test_a_stuck_decode_thread_is_not_ready_then_not_alive_and_recovers(
     runner.let_go = threading.Event()
     runs = engine(runner)
     settings = InferenceSettings(model_path=bench.directory, api_key=SecretStr("key-of-the-tests"))
-    service = server.Service(settings, Lifecycle())
+    service = server.Service(settings, Lifecycle(), InferenceMetrics(CollectorRegistry()))
     words = tokenizer.load(bench.directory / "tokenizer.json", Frame())
     service.model = Model(bench.manifest, words, runs, 2048)
     monkeypatch.setattr(server, "STALLED_SECONDS", 0.1)

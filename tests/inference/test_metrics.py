@@ -26,9 +26,7 @@ def metrics_port() -> int:
 def scrape(port: int) -> Callable[..., float | None]:
     """``value(name, **labels)`` of one scrape."""
     families = text_string_to_metric_families(httpx2.get(f"http://127.0.0.1:{port}/metrics", timeout=10).text)
-    found = {
-        (sample.name, frozenset(sample.labels.items())): sample.value for family in families for sample in family.samples
-    }
+    found = {(sample.name, frozenset(sample.labels.items())): sample.value for family in families for sample in family.samples}
     return lambda name, **labels: found.get((name, frozenset(labels.items())))
 
 

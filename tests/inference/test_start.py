@@ -10,8 +10,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import onnxruntime
 import pytest
+
+from app.models.onnx_runtime import onnxruntime
 
 
 def run(environment: dict[str, str], limit_bytes: int | None = None) -> subprocess.CompletedProcess[str]:

@@ -18,11 +18,11 @@ from typing import Any
 
 import gguf
 import numpy as np
-import onnxruntime
 import pytest
 
 from app.models.__main__ import main
 from app.models.manifest import Architecture
+from app.models.onnx_runtime import onnxruntime
 
 HIDDEN, LAYERS, HEADS, KV_HEADS, HEAD_SIZE, MLP, CONTEXT = 64, 2, 4, 2, 16, 96, 256
 TEMPLATE = "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import gguf
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from app.models.balance import factors
+from app.models.onnx_runtime import onnxruntime
 from app.models.quantise import dequantise, quantise
 
 
