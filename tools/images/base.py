@@ -40,8 +40,9 @@ def ensure(engine: Engine, base: Base, environ: Mapping[str, str], report: Repor
         obstacle = _obstacle(environ)
         if obstacle:
             raise ImageError(
-                f"{base.reference} cannot be pulled:\n  {refusal}\nMake the registry reachable (a proxy, a mirror in the engine's "
-                f"settings), or load that image into the engine. Making a base from Debian's packages does not go here: {obstacle}."
+                f"{base.reference} cannot be pulled:\n  {refusal}\n"
+                "Make the registry reachable (a proxy, a mirror in the engine's settings), or load that image into it.\n"
+                f"Making a base from Debian's packages does not go here: {obstacle}."
             )
         report("instead, the base is made from Debian's own packages with debootstrap; it is not the pinned one")
         archive = cache_root(environ) / "images" / f"base-{RELEASE}" / "root.tar"

@@ -21,7 +21,7 @@ _COMMON = (
     "requirements/pip.lock",
     "requirements/sbom.lock",
 )
-_NOT_THE_APPLICATION = re.compile(r"(^|/)(__pycache__|\..*)(/|$)|\.pyc$|^app/(Dockerfile|compose)[^/]*$|^app/nginx\.(conf|sh)$")
+_NOT_THE_APPLICATION = re.compile(r"(^|/)(__pycache__|\..*)(/|$)|\.pyc$|^app/(Dockerfile|compose)[^/]*$|^app/(nginx\.conf|[^/]*\.sh)$")
 
 
 class Target(NamedTuple):
@@ -36,7 +36,7 @@ TARGETS: dict[str, Target] = {
     "inference-cpu": Target(("requirements/inference-cpu.lock",), application=True),
     "inference-gpu": Target(("requirements/inference-gpu.lock",), application=True),
     "redis": Target((), application=False),
-    "reverse-proxy": Target(("app/nginx.conf", "app/nginx.sh"), application=False),
+    "reverse-proxy": Target(("app/nginx.conf", "app/nginx.sh", "app/certificate.sh"), application=False),
 }
 # Without the GPU's, which is several gigabytes: it is built where it is asked for by name.
 DEFAULT_TARGETS = ("gateway", "inference-cpu", "redis", "reverse-proxy")
