@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tools.pulumi.environment import engine_environment
-from tools.stack import conversation, logs, teardown, welcome
+from tools.stack import conversation, logs, preflight, reach, teardown, welcome
 from tools.stack.assistant import Assistant, AssistantError
 from tools.stack.engine import POLICY_PACK, Engine, EngineError
+from tools.stack.reach import reached
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SECRET_OUTPUTS = ("apiKey", "webhookSecrets")
@@ -35,18 +36,25 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
 
 def up(engine: Engine, options: argparse.Namespace) -> int:
     engine.prepare()
+    engine = preflight.ready(engine, "Deploying to")
+    preflight.remember(engine)
     engine.stream("up", "--yes", "--skip-preview", "--suppress-outputs", "--policy-pack", POLICY_PACK)
     outputs = engine.outputs(show_secrets=True)
-    return welcome.show(engine, outputs) if options.welcome else 0
+    if not options.welcome:
+        return 0
+    with reached(engine, outputs) as here:
+        return welcome.show(engine, outputs, here)
 
 
 def preview(engine: Engine, _options: argparse.Namespace) -> int:
     engine.prepare()
+    engine = preflight.ready(engine, "Preview for", reachable=False)
     return engine.stream("preview", "--diff", "--policy-pack", POLICY_PACK)
 
 
 def refresh(engine: Engine, _options: argparse.Namespace) -> int:
     engine.prepare()
+    engine = preflight.ready(engine, "Looking at")
     # A create that was cut off is repaired by the next up, whatever became of it: it need not be asked about.
     return engine.stream("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
 
@@ -82,7 +90,8 @@ def ask(engine: Engine, options: argparse.Namespace) -> int:
     if not options.question.strip():
         print('What is the question? For example: make ask Q="What is the capital of France?"', file=sys.stderr)
         return 2
-    print(Assistant.from_outputs(engine.outputs(show_secrets=True)).ask(options.question, options.context))
+    with reached(engine, engine.outputs(show_secrets=True)) as outputs:
+        print(Assistant.from_outputs(outputs, engine.make_option).ask(options.question, options.context))
     return 0
 
 
@@ -90,7 +99,12 @@ def say(engine: Engine, options: argparse.Namespace) -> int:
     if not options.text.strip():
         print('What is to be said? For example: make say TEXT="创建一个周会的日程在2026-12-01"', file=sys.stderr)
         return 2
-    return conversation.say(engine, engine.outputs(show_secrets=True), options.text)
+    with reached(engine, engine.outputs(show_secrets=True)) as outputs:
+        return conversation.say(engine, outputs, options.text)
+
+
+def forward(engine: Engine, options: argparse.Namespace) -> int:
+    return reach.forward(engine, engine.outputs(show_secrets=False), options.port)
 
 
 def show_logs(engine: Engine, options: argparse.Namespace) -> int:
@@ -122,6 +136,8 @@ def _parser() -> argparse.ArgumentParser:
     asking.add_argument("question")
     asking.add_argument("--context", default="")
     command("say", say, "send a signed event and show its way").add_argument("text")
+    opening = command("forward", forward, "keep a way to a cluster's gateway open until ^C")
+    opening.add_argument("--port", type=int, help="of this machine; default: the one of the stack's url")
     reading = command("logs", show_logs, "the processes' logs")
     reading.add_argument("--lines", type=int, default=40)
     reading.add_argument("--follow", action="store_true")

@@ -22,12 +22,22 @@ class Assistant:
     url: str
     api_key: str
     ca_certificate: str | None
+    make_option: str = ""  # what a `make` command needs besides, to mean this stack
 
     @classmethod
-    def from_outputs(cls, outputs: Mapping[str, Any]) -> Assistant:
+    def from_outputs(cls, outputs: Mapping[str, Any], make_option: str = "") -> Assistant:
         if not outputs.get("url"):
-            raise AssistantError("This stack has no assistant yet. Bring it up with: make up")
-        return cls(url=outputs["url"], api_key=outputs["apiKey"], ca_certificate=outputs.get("caCertificate"))
+            raise AssistantError(f"This stack has no assistant yet. Bring it up with: make up{make_option}")
+        return cls(
+            url=outputs["url"],
+            api_key=outputs["apiKey"],
+            ca_certificate=outputs.get("caCertificate"),
+            make_option=make_option,
+        )
+
+    @property
+    def advice(self) -> str:
+        return f"See what is wrong with: make refresh up{self.make_option}"
 
     def client(self, *, timeout: float = 120.0) -> httpx2.Client:
         context = ssl.create_default_context(cadata=self.ca_certificate)
@@ -49,7 +59,7 @@ class Assistant:
             with self.client() as client:
                 response = client.request(method, path, json=body)
         except httpx2.HTTPError as error:
-            raise AssistantError(f"{self.url} does not answer ({error}). See what is wrong with: make refresh up") from error
+            raise AssistantError(f"{self.url} does not answer ({error}). {self.advice}") from error
         document: dict[str, Any] = response.json()
         if response.is_error:
             raise AssistantError(f"{response.status_code} from {path}: {document.get('error', {}).get('message', document)}")

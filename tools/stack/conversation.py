@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import json
 import shlex
-import socket
 import ssl
-import subprocess
-import sys
-import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
-from urllib.parse import urlsplit
+from typing import Any
 
 import httpx2
 from standardwebhooks import Webhook
 
-from infra.local.layout import Layout
-from infra.settings import LOCAL_PLATFORM, Settings
 from tools.stack.assistant import Assistant, AssistantError
 from tools.stack.engine import Engine
+from tools.stack.platform import platform
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 FINAL_STATES = frozenset({"done", "dead", "unknown"})
 PATIENCE_SECONDS = 90.0  # an answer of a small model on a busy machine
 POLL_SECONDS = 0.05
@@ -43,10 +35,12 @@ class SignedEvent:
     body: bytes
     headers: Mapping[str, str]
 
-    def curl(self, url: str, ca_file: Path) -> str:
-        """The same request for a shell. The signature in it reveals nothing of the secret."""
+    def curl(self, url: str, ca_file: Path | None) -> str:
+        """The same request for a shell; without ``ca_file``, a public authority's certificate. The signature in it reveals
+        nothing of the secret."""
         headers = " \\\n    ".join(f"-H {shlex.quote(f'{name}: {value}')}" for name, value in self.headers.items())
-        return f"curl --cacert {shlex.quote(str(ca_file))} {url} \\\n    {headers} \\\n    -d {shlex.quote(self.body.decode())}"
+        authority = f"--cacert {shlex.quote(str(ca_file))} " if ca_file else ""
+        return f"curl {authority}{url} \\\n    {headers} \\\n    -d {shlex.quote(self.body.decode())}"
 
 
 def sign(text: str, secret: str) -> SignedEvent:
@@ -65,9 +59,9 @@ def sign(text: str, secret: str) -> SignedEvent:
 
 def say(engine: Engine, outputs: Mapping[str, Any], text: str) -> int:
     """Send ``text`` and print each step until the event is done. Returns 0 when it is, 1 otherwise."""
-    assistant = Assistant.from_outputs(outputs)
-    event = sign(text, webhook_secret(outputs))
-    with platform(engine):
+    assistant = Assistant.from_outputs(outputs, engine.make_option)
+    with platform(engine, lambda line: _line("platform", line)):
+        event = sign(text, webhook_secret(outputs))
         _line("sent", text)
         start = time.monotonic()
         key = _post(assistant, outputs, event)
@@ -82,54 +76,6 @@ def webhook_secret(outputs: Mapping[str, Any]) -> str:
     return str(outputs["webhookSecrets"]["generic"]).split()[0]
 
 
-@contextmanager
-def platform(engine: Engine) -> Iterator[None]:
-    """The generic platform that the stack is configured for: the one that listens there, else the emulator meanwhile."""
-    settings = engine.settings()
-    url = settings.platforms.generic.url or LOCAL_PLATFORM
-    address = urlsplit(url)
-    port = address.port or 80
-    if not is_emulated(url) or _listens(address.hostname or "", port):
-        _line("platform", f"yours, at {url}")
-        yield
-        return
-    process = _start_emulator(engine, settings, port)
-    assert process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
-    reader = threading.Thread(target=_show, args=(process.stdout,), daemon=True)
-    reader.start()
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
-        reader.join(timeout=2)
-
-
-def is_emulated(url: str) -> bool:
-    """Whether the emulator may play the platform at ``url``: only on this machine, in plain HTTP."""
-    address = urlsplit(url)
-    return address.scheme == "http" and address.hostname in LOOPBACK
-
-
-def _start_emulator(engine: Engine, settings: Settings, port: int) -> subprocess.Popen[str]:
-    secrets = Layout(engine.state_directory()).secrets
-    process = subprocess.Popen(
-        [
-            *(sys.executable, str(engine.checkout / "tests" / "platforms" / "generic"), "--port", str(port)),
-            *("--client-id", settings.platforms.generic.client_id),
-            *("--client-secret-file", str(secrets / "generic_client_secret")),
-            *("--webhook-secret-file", str(secrets / "generic_webhook_secret")),
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
-    if not process.stdout.readline().startswith("platform"):
-        raise AssistantError("The emulated platform did not start; its own words stand above.")
-    _line("platform", f"played by the emulator at {settings.platforms.generic.url or LOCAL_PLATFORM}")
-    return process
-
-
 def _post(assistant: Assistant, outputs: Mapping[str, Any], event: SignedEvent) -> str:
     url = outputs["webhookUrls"]["generic"]
     context = ssl.create_default_context(cadata=assistant.ca_certificate)
@@ -138,7 +84,7 @@ def _post(assistant: Assistant, outputs: Mapping[str, Any], event: SignedEvent) 
             url, content=event.body, headers=dict(event.headers), verify=context, timeout=10, trust_env=False
         )
     except httpx2.HTTPError as error:
-        raise AssistantError(f"{url} does not answer ({error}). See what is wrong with: make refresh up") from error
+        raise AssistantError(f"{url} does not answer ({error}). {assistant.advice}") from error
     document = response.json()
     if response.is_error:
         raise AssistantError(f"{url} answered {response.status_code}: {document['error']['message']}")
@@ -158,22 +104,9 @@ def _follow(assistant: Assistant, key: str, start: float) -> str:
         time.sleep(POLL_SECONDS)
 
 
-def _show(lines: IO[str]) -> None:
-    for line in lines:
-        _line("platform", line.rstrip())
-
-
 def _line(label: str, text: str) -> None:
     print(f"  {label:<{LABEL_WIDTH}}{text}", flush=True)
 
 
 def _since(start: float) -> str:
     return f"{time.monotonic() - start:.2f} s"
-
-
-def _listens(host: str, port: int) -> bool:
-    try:
-        with socket.create_connection((host, port), timeout=0.5):
-            return True
-    except OSError:
-        return False

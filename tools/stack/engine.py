@@ -57,10 +57,26 @@ class Engine:
         document = yaml.safe_load(self.configuration.read_text(encoding="utf-8")) if self.configuration.exists() else {}
         config = (document or {}).get("config") or {}
         texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+        encrypted = frozenset(key for key, value in config.items() if is_encrypted(value))
+        if encrypted:
+            texts.update(self._decrypted(encrypted))
         try:
-            return settings_from(texts, self.stack)
+            return settings_from(texts, self.stack, encrypted)
         except SettingsMistakes as mistakes:
             raise EngineError(str(mistakes)) from None
+
+    def _decrypted(self, keys: frozenset[str]) -> dict[str, str]:
+        """The plain values of encrypted settings, which the engine alone can read. Raises :class:`EngineError`."""
+        try:
+            shown = json.loads(self.read("config", "--show-secrets", "--json"))
+        except EngineError as error:
+            names = ", ".join(sorted(keys))
+            raise EngineError(
+                f"The settings {names} of stack {self.stack} are encrypted, and the engine cannot read them here:\n{error}\n"
+                "No setting needs to be secret: the stack makes its own secrets. Remove it from "
+                f"stacks/{self.configuration.name}, or name the passphrase it was set with: PULUMI_CONFIG_PASSPHRASE"
+            ) from None
+        return {key: str(shown[key]["value"]) for key in keys if key in shown}
 
     def state_directory(self) -> Path:
         """Where the local target keeps its files."""
@@ -112,3 +128,10 @@ class Engine:
         return subprocess.run(
             self._command(arguments), cwd=self.checkout, env=dict(self.environment), capture_output=True, text=True, check=False
         )
+
+
+def is_encrypted(value: Any) -> bool:
+    """Whether a value of the configuration file, or a part of it, was set with ``--secret``."""
+    if isinstance(value, dict):
+        return set(value) == {"secure"} or any(is_encrypted(item) for item in value.values())
+    return isinstance(value, list) and any(is_encrypted(item) for item in value)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 
+from tools.stack import preflight
+from tools.stack.cluster import own_cluster
 from tools.stack.engine import Engine
 
 
@@ -12,7 +14,10 @@ def down(engine: Engine) -> int:
     if not engine.exists():
         print(f"There is no stack {engine.stack}: nothing to remove.")
         return 0
-    return engine.stream("destroy", "--yes", "--skip-preview")
+    engine = preflight.ready(engine, "Removing from")
+    code = engine.stream("destroy", "--yes", "--skip-preview")
+    preflight.forget(engine)
+    return code
 
 
 def clean(engine: Engine) -> int:
@@ -28,6 +33,9 @@ def clean(engine: Engine) -> int:
         engine.configuration.unlink(missing_ok=True)
     if others := engine.stacks():
         print(f"Removed {engine.stack}. The passphrase and the environment stay: {', '.join(others)} needs them.")
+        return 0
+    if own_cluster(engine.checkout):
+        print(f"Removed {engine.stack}. The cluster of `make cluster` stays: first `make cluster-down`, then `make clean`.")
         return 0
     for folder in (engine.checkout / ".state", engine.checkout / ".venv"):
         shutil.rmtree(folder, ignore_errors=True)
