@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,3 +119,10 @@ def test_wrong_settings_name_the_variable_and_no_secret() -> None:
     for name in ("INFERENCE_SLOTS", "PORT", "MODEL_PATH"):
         assert name in done.stderr
     assert "canary" not in done.stderr
+
+
+def test_who_cannot_start_gives_no_notice(tmp_path: Path) -> None:
+    """The notice is for load balancers; nothing was ever sent to this process, and its supervisor should know at once."""
+    begin = time.monotonic()
+    assert "manifest.json does not exist" in refused(tmp_path, NOTICE_SECONDS=50)
+    assert time.monotonic() - begin < 40
