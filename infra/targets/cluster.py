@@ -20,6 +20,7 @@ from infra.kubernetes.inference import Inference, InferenceArgs
 from infra.kubernetes.model import Model, ModelArgs
 from infra.kubernetes.model_report import ModelReport
 from infra.kubernetes.monitoring import Monitoring, MonitoringArgs
+from infra.kubernetes.names import GATEWAY_PORT
 from infra.kubernetes.namespace import Namespace
 from infra.kubernetes.network_policy import NetworkPolicies, NetworkPoliciesArgs
 from infra.kubernetes.priority import PriorityClasses
@@ -29,6 +30,8 @@ from infra.kubernetes.worker import Worker, WorkerArgs
 from infra.outputs import Outputs
 from infra.settings import Settings
 
+# Where `make forward` opens a gateway that the cluster's network alone reaches.
+FORWARDED = f"https://localhost:{GATEWAY_PORT}"
 GENERIC_SECRETS = ("generic_webhook_secret", "generic_client_secret")
 
 
@@ -132,7 +135,8 @@ class ClusterAssistant(pulumi.ComponentResource):
             ),
             after(self.gateway),
         )
-        self.register_outputs({"url": self.exposure.url})
+        self.url: pulumi.Input[str] = FORWARDED if within_the_cluster(settings) else self.exposure.url
+        self.register_outputs({"url": self.url})
 
     def _certificate(self, opts: pulumi.ResourceOptions) -> Certificate | None:
         settings = self.settings
@@ -151,8 +155,8 @@ class ClusterAssistant(pulumi.ComponentResource):
         values = self.secrets.values
         return Outputs(
             target="cluster",
-            url=self.exposure.url,
-            webhook_urls={"generic": pulumi.Output.concat(self.exposure.url, "/events")} if connected else None,
+            url=self.url,
+            webhook_urls={"generic": pulumi.Output.concat(self.url, "/events")} if connected else None,
             inference_url=self.inference.url,
             ca_certificate=self.certificate.ca_certificate if self.certificate else None,
             api_key=values["api_key"],
@@ -161,6 +165,12 @@ class ClusterAssistant(pulumi.ComponentResource):
             model_digest=self.report.model_digest,
             alarms=self.monitoring.alarms or None,
         )
+
+
+def within_the_cluster(settings: Settings) -> bool:
+    """Whether nobody outside reaches the gateway, as far as we know: a host says that somebody does."""
+    exposure = settings.exposure
+    return exposure.kind == "service" and exposure.service_type == "ClusterIP" and exposure.host is None
 
 
 def secret_versions(settings: Settings) -> dict[str, int]:

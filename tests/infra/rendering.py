@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import functools
 import json
 import sys
 from collections.abc import Mapping
@@ -17,10 +18,10 @@ from typing import Any
 
 import pulumi
 import yaml
-from pulumi.runtime import mocks
+from pulumi.runtime import mocks, rpc
 
 from infra.generated.certificate import CertificateProvider
-from infra.generated.secrets import SecretsProvider
+from infra.generated.values import digest, generate
 from infra.kubernetes.connection import Connection
 from infra.outputs import Outputs
 from infra.settings import Settings
@@ -35,8 +36,7 @@ IMAGES = {
 }
 CONNECTION = Connection(context="test", kubeconfig=None)
 KUBERNETES = "kubernetes:"
-# Generated once a process, so that two renderings differ in what the settings change and in nothing else.
-_GENERATED: dict[str, dict[str, Any]] = {}
+SIGNATURE = rpc._special_sig_key  # what marks a wrapped value
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Recorder(mocks.Mocks):
         self.registered: list[Registration] = []
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
-        inputs = {key: _whole(value) for key, value in args.inputs.items() if key != "__provider"}
+        inputs = {key: _plain(value) for key, value in args.inputs.items() if key != "__provider"}
         self.registered.append(Registration(args.typ, args.name, inputs))
         return args.name, {**inputs, **_computed(args.typ, inputs)}
 
@@ -91,6 +91,15 @@ class Rendered:
                 templates[name] = item["spec"]["template"]
         return templates
 
+    def secret_values(self) -> dict[str, str]:
+        """The generated secrets by name."""
+        (secrets,) = (item for item in self.registered if item.name == "secrets")
+        return dict(_computed(secrets.type, secrets.inputs)["values"])
+
+    def certificate_key(self) -> str:
+        (certificate,) = (item for item in self.registered if item.name == "certificate")
+        return str(_computed(certificate.type, certificate.inputs)["key"])
+
 
 def settings_of(config: Mapping[str, Any] | None = None, *, published: bool = True) -> Settings:
     """``config``: settings by key without the project's name. ``published``: images by example digests, not built ones."""
@@ -113,28 +122,40 @@ def render(settings: Settings) -> list[dict[str, Any]]:
     return asyncio.run(registered(settings)).objects
 
 
-def _whole(value: Any) -> Any:
-    """Every number travels as a float; the API server is sent whole ones."""
+def _plain(value: Any) -> Any:
+    """As the API server is sent it: on the way, every number is a float, and a secret is wrapped."""
     if isinstance(value, dict):
-        return {key: _whole(item) for key, item in value.items()}
+        if SIGNATURE in value:
+            return _plain(value["value"])
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_whole(item) for item in value]
+        return [_plain(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _computed(type_: str, inputs: dict[str, Any]) -> dict[str, Any]:
     kind = type_.removeprefix("pulumi-python:dynamic/")
-    if kind in {"generated:Secrets", "generated:Certificate"}:
-        known = json.dumps([kind, inputs], sort_keys=True)
-        if known not in _GENERATED:
-            provider = SecretsProvider() if kind == "generated:Secrets" else CertificateProvider()
-            _GENERATED[known] = provider.create(inputs).outs or {}
-        return _GENERATED[known]
+    if kind == "generated:Secrets":
+        values = {name: _secret(name, version) for name, version in inputs["versions"].items()}
+        return {"values": values, "digests": {name: digest(value) for name, value in values.items()}}
+    if kind == "generated:Certificate":
+        return _certificate(json.dumps(inputs, sort_keys=True))
     if kind == "cluster:Image":
         return {"image": inputs["reference"]}
     if kind == "cluster:ModelReport":
         return {"modelName": "a-model", "modelDigest": "d" * 64}
     return {}
+
+
+# Once a process, so that two renderings differ in what the settings change and in nothing else.
+@functools.cache
+def _secret(name: str, _version: int) -> str:
+    return generate(name)
+
+
+@functools.cache
+def _certificate(inputs: str) -> dict[str, Any]:
+    return CertificateProvider().create(json.loads(inputs)).outs or {}
 
 
 def main(files: list[str]) -> None:
