@@ -6,7 +6,6 @@ threshold without a break for ``for_seconds``; ``docs/alarms.md`` says what to d
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -44,8 +43,8 @@ class Alarm:
 
     @property
     def runbook(self) -> str:
-        """Where the remedy stands: a section of :data:`RUNBOOK` named as the alarm."""
-        return f"{RUNBOOK}#{re.sub(r'(?<!^)(?=[A-Z])', '-', self.name).lower()}"
+        """Where the remedy stands: a section of :data:`RUNBOOK` that is named as the alarm."""
+        return f"{RUNBOOK}#{self.name.lower()}"
 
 
 DAY = 24 * 3600

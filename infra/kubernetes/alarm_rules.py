@@ -19,15 +19,17 @@ _SUCCESS_WINDOW = "15m"
 _COMPARISON = {"above": ">", "below": "<"}
 
 
-def groups(namespace: str) -> list[dict[str, Any]]:
-    """The ``groups`` of a PrometheusRule, which are those of a rule file as well."""
-    return [{"name": APPLICATION, "rules": [_rule(alarm, namespace) for alarm in ALARMS]}]
+def groups(namespace: str, certificate_expires: float | None = None) -> list[dict[str, Any]]:
+    """The ``groups`` of a PrometheusRule, which are those of a rule file as well. ``certificate_expires``: Unix time, of the
+    stack's own certificate; None where it has one of the user's, which cert-manager is asked about."""
+    expressions = measures(namespace, certificate_expires)
+    return [{"name": APPLICATION, "rules": [_rule(alarm, expressions[alarm.measure], namespace) for alarm in ALARMS]}]
 
 
-def _rule(alarm: Alarm, namespace: str) -> dict[str, Any]:
+def _rule(alarm: Alarm, measure: str, namespace: str) -> dict[str, Any]:
     return {
         "alert": alarm.name,
-        "expr": f"{measures(namespace)[alarm.measure]} {_COMPARISON[alarm.beyond]} {alarm.threshold:.12g}",
+        "expr": f"{measure} {_COMPARISON[alarm.beyond]} {alarm.threshold:.12g}",
         "for": f"{alarm.for_seconds}s",
         # Not every measure keeps its namespace, and what routes alarms wants it.
         "labels": {"severity": alarm.severity, "namespace": namespace},
@@ -35,7 +37,7 @@ def _rule(alarm: Alarm, namespace: str) -> dict[str, Any]:
     }
 
 
-def measures(namespace: str) -> Mapping[Measure, str]:
+def measures(namespace: str, certificate_expires: float | None = None) -> Mapping[Measure, str]:
     """PromQL for every measure, in parentheses, so that a comparison may follow."""
     of = f'namespace="{namespace}"'
     routes = "|".join(GENERATING_ROUTES)
@@ -43,6 +45,11 @@ def measures(namespace: str) -> Mapping[Measure, str]:
     cpu_time = f'rate(container_cpu_usage_seconds_total{{{of},container!=""}}[{_WINDOW}])'
     wanted = f'kube_deployment_spec_replicas{{{of},deployment=~"{_PARTS}"}}'
     ready = f'kube_deployment_status_replicas_ready{{{of},deployment=~"{_PARTS}"}}'
+    expires = (
+        f"min(certmanager_certificate_expiration_timestamp_seconds{{{of}}})"
+        if certificate_expires is None
+        else f"vector({certificate_expires:.0f})"
+    )
     return {
         Measure.CPU_UTILISATION: (
             f"(sum by (pod, container) ({cpu_time}) / on (pod, container) max by (pod, container) ({limits}))"
@@ -57,7 +64,7 @@ def measures(namespace: str) -> Mapping[Measure, str]:
         Measure.QUEUE_STORE_UNREACHABLE: f"(count(assistant_queue_up{{{of}}} == 0))",
         Measure.PARTS_NOT_READY: f"(count by (deployment) ({wanted} > 0 unless on (deployment) {ready} > 0))",
         Measure.RESTARTS: f"(sum by (pod, container) (increase(kube_pod_container_status_restarts_total{{{of}}}[15m])))",
-        Measure.CERTIFICATE_LIFETIME: f"(min(assistant_certificate_expiry_timestamp_seconds{{{of}}}) - time())",
+        Measure.CERTIFICATE_LIFETIME: f"({expires} - time())",
     }
 
 

@@ -116,8 +116,8 @@ def _between_parts(settings: Settings) -> Iterable[Edge]:
             yield edge
             continue
         peers, port = destinations(settings.redis.url)
-        if peers == PUBLIC:
-            # A managed Redis has a public name and a private address.
+        if peers == PUBLIC or settings.redis.cluster:
+            # A managed Redis has a public name and a private address; the nodes of a cluster name each other's.
             peers = (*PUBLIC, *PRIVATE_NETWORK)
         yield from (Edge(edge.source, peer, port, edge.why) for peer in peers)
 

@@ -13,6 +13,7 @@ from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from infra.alarms import ALARMS
+from infra.generated.authority import not_after
 from infra.kubernetes.alarm_rules import groups
 from infra.kubernetes.names import APPLICATION, Part, labels, selector
 from infra.settings import Settings
@@ -27,8 +28,11 @@ _API_VERSION = "monitoring.coreos.com/v1"
 
 @dataclass(frozen=True, kw_only=True)
 class MonitoringArgs:
+    """``certificate``: PEM of the stack's own, so that an alarm can tell when it expires; None where it has none."""
+
     namespace: pulumi.Input[str]
     settings: Settings
+    certificate: pulumi.Input[str] | None = None
 
 
 class Monitoring(pulumi.ComponentResource):
@@ -56,10 +60,14 @@ class Monitoring(pulumi.ComponentResource):
                 metadata=ObjectMetaArgs(
                     name=APPLICATION, namespace=args.namespace, labels={"app.kubernetes.io/part-of": APPLICATION}
                 ),
-                spec={"groups": pulumi.Output.from_input(args.namespace).apply(groups)},
+                spec={"groups": pulumi.Output.all(args.namespace, args.certificate).apply(lambda known: alarm_groups(*known))},
                 opts=child,
             )
         self.register_outputs({"alarms": self.alarms})
+
+
+def alarm_groups(namespace: str, certificate: str | None) -> list[dict[str, Any]]:
+    return groups(namespace, not_after(certificate.encode()).timestamp() if certificate else None)
 
 
 def service_monitor(part: Part) -> dict[str, Any]:

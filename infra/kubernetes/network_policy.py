@@ -69,19 +69,20 @@ def default_deny() -> NetworkPolicySpecArgs:
 
 def policy(part: Part, table: Sequence[Edge]) -> NetworkPolicySpecArgs:
     """Both ends of an edge need their own rule: ``table``'s edges from ``part`` as egress, those to it as ingress."""
+    ingress = [
+        NetworkPolicyIngressRuleArgs(from_=_peers(edge.source), ports=[_port(edge)])
+        for edge in table
+        if edge.destination == part
+    ]
+    egress = [
+        NetworkPolicyEgressRuleArgs(to=_peers(edge.destination), ports=[_port(edge)]) for edge in table if edge.source == part
+    ]
     return NetworkPolicySpecArgs(
         pod_selector=LabelSelectorArgs(match_labels=selector(part)),
         policy_types=_BOTH_WAYS,
-        ingress=[
-            NetworkPolicyIngressRuleArgs(from_=_peers(edge.source), ports=[_port(edge)])
-            for edge in table
-            if edge.destination == part
-        ],
-        egress=[
-            NetworkPolicyEgressRuleArgs(to=_peers(edge.destination), ports=[_port(edge)])
-            for edge in table
-            if edge.source == part
-        ],
+        # The API server drops an empty list, and every later apply would seem to bring a change.
+        ingress=ingress or None,
+        egress=egress or None,
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable
 from typing import Any
 
 from infra.alarms import ALARMS
+from infra.generated.authority import issue_authority, issue_server, not_after
 from infra.kubernetes.monitoring import Monitoring, MonitoringArgs
 from infra.kubernetes.names import labels
 from infra.settings import Settings
@@ -53,3 +55,17 @@ async def test_the_alarms_are_those_of_the_catalogue(
     names = [alarm.name for alarm in ALARMS]
     assert [one["alert"] for one in group["rules"]] == names == made[0].alarms
     assert all('namespace="team-a"' in one["expr"] for one in group["rules"])
+
+
+async def test_the_stacks_own_certificate_is_watched_by_its_own_end(
+    kubernetes_objects: Any, cluster_settings: Callable[..., Settings]
+) -> None:
+    now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    authority = issue_authority(["localhost"], now, "test")
+    certificate = issue_server(authority, ["localhost"], datetime.timedelta(days=90), now).certificate
+    settings = cluster_settings(monitoring=OPERATOR)
+    args = MonitoringArgs(namespace="team-a", settings=settings, certificate=certificate.decode())
+    objects = await kubernetes_objects.rendered(lambda: Monitoring("monitoring", args))
+    rules = objects["PrometheusRule"]["assistant"]["spec"]["groups"][0]["rules"]
+    (expression,) = (rule["expr"] for rule in rules if rule["alert"] == "CertificateExpiring")
+    assert f"vector({not_after(certificate).timestamp():.0f})" in expression

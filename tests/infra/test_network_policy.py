@@ -204,6 +204,12 @@ async def test_a_redis_by_name_is_reached_at_private_and_at_public_addresses(ren
     assert passes(objects, OURS["worker"], INTERNET, 6380)
 
 
+async def test_the_other_nodes_of_a_redis_cluster_are_reached_too(render: Any) -> None:
+    objects = await render(redis={"url": "rediss://10.20.30.41:6380", "cluster": True})
+    assert passes(objects, OURS["gateway"], COMPANY, 6380)
+    assert not passes(objects, OURS["gateway"], METADATA, 6380)
+
+
 async def test_a_model_from_a_file_needs_no_way_out(render: Any) -> None:
     objects = await render(model={"source": "file:/models/a.gguf", "sha256": "0" * 64})
     assert not [edge for edge in opened(objects) if edge[0] == "model"]
@@ -229,8 +235,14 @@ async def test_every_edge_of_the_table_is_rendered_at_both_ends(render: Any, clu
     table = edges(cluster_settings(**groups))
     assert set(EDGES) <= set(table)
     for part in PARTS:
-        assert len(objects[part]["egress"]) == sum(edge.source == part for edge in table)
-        assert len(objects[part]["ingress"]) == sum(edge.destination == part for edge in table)
+        assert len(objects[part].get("egress", [])) == sum(edge.source == part for edge in table)
+        assert len(objects[part].get("ingress", [])) == sum(edge.destination == part for edge in table)
+
+
+async def test_no_rule_is_an_empty_list(render: Any) -> None:
+    """The API server drops them, so that a second apply would change what the first one made."""
+    objects = await render()
+    assert not [spec for spec in (policy["spec"] for policy in objects) for key in ("ingress", "egress") if spec.get(key) == []]
 
 
 async def test_a_pod_that_nobody_knows_is_shut_off(render: Any) -> None:
