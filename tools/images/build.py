@@ -148,7 +148,10 @@ def _command(
             *options,
             ".",
         ]
-    return ["podman", "build", "--pull=never", "--ignorefile", IGNORE_FILE, *options, "."]
+    same = ["--identity-label=false"]
+    if seconds := arguments.get("SOURCE_DATE_EPOCH"):
+        same += ["--timestamp", seconds]  # of files too; docker takes it from the build argument
+    return ["podman", "build", "--pull=never", "--ignorefile", IGNORE_FILE, *same, *options, "."]
 
 
 class _Progress:

@@ -28,6 +28,19 @@ class Engine:
         """What the command prints. Raises :class:`ImageError` with its last lines."""
         return call([self.kind, *arguments], self.environment)
 
+    def said(self, *arguments: str) -> str:
+        """All that the command says, on either stream, whether it fails or not."""
+        done = subprocess.run(
+            [self.kind, *arguments],
+            env=dict(self.environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        return done.stdout
+
     def exists(self, reference: str) -> bool:
         return self.inspect(reference) is not None
 

@@ -21,7 +21,9 @@ _COMMON = (
     "requirements/pip.lock",
     "requirements/sbom.lock",
 )
-_NOT_THE_APPLICATION = re.compile(r"(^|/)(__pycache__|\..*)(/|$)|\.pyc$|^app/(Dockerfile|compose)[^/]*$|^app/(nginx\.conf|[^/]*\.sh)$")
+_NOT_THE_APPLICATION = re.compile(
+    r"(^|/)(__pycache__|\..*)(/|$)|\.pyc$|^app/(Dockerfile|compose)[^/]*$|^app/(nginx\.conf|[^/]*\.sh)$"
+)
 
 
 class Target(NamedTuple):

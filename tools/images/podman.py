@@ -12,6 +12,7 @@ from typing import NamedTuple
 from tools.cache import cache_root
 
 WANTED = 1 << 20  # podman asks for so many open files and processes; more than a hard limit cannot be given
+FILES, PROCESSES = 16_384, 32_768  # what is asked for instead; a build that asks for more processes is refused
 OWN_CONFIGURATION = ("/etc/containers/containers.conf", "~/.config/containers/containers.conf")
 NETAVARK_FOLDERS = ("/usr/lib/podman", "/usr/libexec/podman", "/usr/local/libexec/podman")
 
@@ -33,7 +34,7 @@ def configuration(machine: Machine) -> str | None:
         return None
     lines = []
     if limited:
-        files, processes = min(machine.files, WANTED), min(machine.processes, WANTED)
+        files, processes = min(machine.files, FILES), min(machine.processes, PROCESSES)
         lines += ["[containers]", f'default_ulimits = ["nofile={files}:{files}", "nproc={processes}:{processes}"]']
     lines += ["[engine]", 'events_logger = "file"']
     if not machine.unified and machine.runc:
