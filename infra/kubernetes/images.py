@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, Resource, UpdateResult
+from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
 
-from infra.dynamic import DynamicProvider, Props, changed_inputs, inputs_of, update_or_replace
+from infra.dynamic import DynamicProvider, Props, changed_inputs, inputs_of, present, update_or_replace
 from infra.errors import DeploymentError
 from infra.kubernetes.connection import Connection
 from infra.settings import Settings
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
     from tools.kubernetes.cluster import Cluster
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+GONE = "gone"
 
 
 class ImageProvider(DynamicProvider):
     """Inputs: ``target`` (of app/Dockerfile), ``reference`` (the image's local name, which holds a digest of all that goes
-    into it), ``registry`` (or null), ``context``, ``kubeconfig``. Output besides: ``image``, as a pod names it.
+    into it), ``registry`` (or null), ``context``, ``kubeconfig``. Outputs besides: ``image``, as a pod names it, and ``status``
+    (there, or gone from a node into which it was loaded).
 
     Deleting leaves registry and nodes alone: others may use the image, and nodes remove what nobody uses.
     """
@@ -32,11 +35,35 @@ class ImageProvider(DynamicProvider):
         outputs = provide(props)
         return CreateResult(str(outputs["image"]), outputs)
 
+    def read(self, id_: str, props: Props) -> ReadResult:
+        return present(id_, {**inputs_of(props), "status": "there" if props.get("registry") else status(props)})
+
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
-        return update_or_replace(changed_inputs(olds, news), replaced_by=frozenset())
+        changed = changed_inputs(olds, news)
+        if olds.get("status") == GONE:
+            changed.append("status")
+        return update_or_replace(changed, replaced_by=frozenset())
 
     def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
         return UpdateResult(provide(news))
+
+
+def status(props: Props) -> str:
+    """Of an image that was loaded. A cluster that does not answer leaves it as it was: the next ``up`` will say so."""
+    from tools.kubernetes.errors import ClusterError
+
+    try:
+        nodes = cluster_at(props["context"], props.get("kubeconfig")).get("nodes")
+    except ClusterError:
+        return str(props.get("status"))
+    return "there" if on_every_node(nodes, props["reference"]) else GONE
+
+
+def on_every_node(nodes: Mapping[str, Any], reference: str) -> bool:
+    """Of those that say what images they have. Pure."""
+    known = [node.get("status", {}).get("images") for node in nodes.get("items", [])]
+    names = [{name for image in images for name in image.get("names", [])} for images in known if images]
+    return bool(names) and all(reference in held for held in names)
 
 
 def provide(props: Props) -> Props:
@@ -57,7 +84,7 @@ def provide(props: Props) -> Props:
             image = props["reference"]
     except (ImageError, ClusterError) as error:
         raise DeploymentError(str(error)) from error
-    return {**inputs_of(props), "image": image}
+    return {**inputs_of(props), "image": image, "status": "there"}
 
 
 def cluster_at(context: str, kubeconfig: str | None) -> Cluster:
@@ -105,6 +132,7 @@ class Image(Resource, module="cluster", name="Image"):
             "context": None if registry else connection.context,
             "kubeconfig": None if registry else connection.kubeconfig,
             "image": None,
+            "status": None,
         }
         super().__init__(ImageProvider(), name, properties, opts)
 

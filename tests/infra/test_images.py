@@ -35,6 +35,10 @@ class World:
     pushed: list[str] = field(default_factory=list)
     loaded: list[str] = field(default_factory=list)
     failure: Exception | None = None
+    nodes: list[list[str]] = field(default_factory=list)
+
+    def get(self, *_arguments: str) -> dict[str, Any]:
+        return {"items": [{"status": {"images": [{"names": names}] if names else []}} for names in self.nodes]}
 
     def build(self, target: str, _checkout: Path, _report: Any) -> str:
         if isinstance(self.failure, ImageError):
@@ -84,6 +88,31 @@ def test_other_content_or_another_cluster_brings_it_there_again(world: World, ch
     assert provider.diff("x", outputs, news).changes is True
     assert (provider.update("x", outputs, news).outs or {})["image"] == news["reference"]
     assert len(world.loaded) == 2
+
+
+@pytest.mark.parametrize(
+    ("nodes", "there"),
+    [
+        ([["localhost/assistant/gateway:1", "other"]], True),
+        ([["other"]], False),
+        ([["localhost/assistant/gateway:1"], ["other"]], False),
+        ([["localhost/assistant/gateway:1"], []], True),  # a node that tells nothing of its images
+        ([], False),
+    ],
+)
+def test_refresh_sees_that_a_node_has_lost_the_image_and_the_next_up_loads_it_again(
+    world: World, nodes: list[list[str]], there: bool
+) -> None:
+    created = provider.create(INPUTS).outs or {}
+    world.nodes = nodes
+    read = provider.read("x", created).outs or {}
+    assert provider.diff("x", read, INPUTS).changes is (not there)
+    assert read["image"] == INPUTS["reference"]
+
+
+def test_what_is_in_a_registry_is_not_looked_for_on_nodes(world: World) -> None:
+    created = provider.create({**INPUTS, "registry": "registry.example.com"}).outs or {}
+    assert provider.read("x", created).outs == created
 
 
 @pytest.mark.parametrize("failure", [ImageError("no engine: install podman"), ClusterError("set images.registry")])
