@@ -1,0 +1,3 @@
+module assistant-stack/tests/probe
+
+go 1.24.0
