@@ -71,7 +71,7 @@ def alarm_groups(namespace: str, certificate: str | None) -> list[dict[str, Any]
 
 
 def service_monitor(part: Part) -> dict[str, Any]:
-    """Every pod of the part, ready or not. The rules know them by ``job``, which is the part's name."""
+    """Every pod of the part, ready or not; in dashboards ``job`` is then the part's name and not its Service's."""
     return {
         "jobLabel": "app.kubernetes.io/name",
         "selector": {"matchLabels": selector(part)},

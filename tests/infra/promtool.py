@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tools.cache import cache_root, exclusive, published
@@ -15,31 +15,44 @@ PACKAGE = "prometheus"
 ADVICE = "Put promtool (it comes with Prometheus) on PATH, then try again."
 
 
+class MissingPromtoolError(RuntimeError):
+    """There is none on this machine, and apt has none."""
+
+
 def find(environ: Mapping[str, str]) -> Path:
-    """Raises ``RuntimeError`` where there is none and apt has none."""
+    """Raises :class:`MissingPromtoolError`."""
     if found := shutil.which("promtool", path=environ.get("PATH")):
         return Path(found)
-    target = cache_root(environ) / "promtool"
+    target = cache_root(environ) / "prometheus" / "debian"
     program = target / "promtool"
     with exclusive(target.parent, print):
         if not program.exists():
-            with published(target) as partial:
-                _unpack(partial)
+            with published(target) as partial, tempfile.TemporaryDirectory() as work:
+                archive = _download(Path(work))
+                _run(["dpkg", "-x", str(archive), work], Path(work))
+                # Linked statically: it needs nothing else of the package.
+                shutil.copy2(Path(work, "usr", "bin", "promtool"), partial)
     return program
 
 
-def _unpack(folder: Path) -> None:
+def _download(work: Path) -> Path:
+    """By this machine's package lists, or by lists fetched for the purpose (a fresh container image has none)."""
     sandbox = ["-o", "APT::Sandbox::User=root"] if os.geteuid() == 0 else []  # apt would drop to a user who cannot write here
-    with tempfile.TemporaryDirectory() as work:
+    try:
         _run(["apt-get", *sandbox, "-qq", "download", PACKAGE], work)
-        (archive,) = Path(work).glob("*.deb")
-        _run(["dpkg", "-x", str(archive), work], work)
-        shutil.copy2(Path(work, "usr", "bin", "promtool"), folder)  # linked statically: it needs nothing else of the package
+    except MissingPromtoolError:
+        lists = [*sandbox, "-o", f"Dir::State::Lists={work / 'lists'}", "-o", f"Dir::Cache={work / 'cache'}"]
+        for name in ("lists", "cache"):
+            (work / name / "partial").mkdir(parents=True)
+        _run(["apt-get", *lists, "-qq", "update"], work)
+        _run(["apt-get", *lists, "-qq", "download", PACKAGE], work)
+    (archive,) = work.glob("*.deb")
+    return archive
 
 
-def _run(command: list[str], folder: str) -> None:
+def _run(command: Sequence[str], folder: Path) -> None:
     try:
         subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError) as error:
         reason = getattr(error, "stderr", None) or error
-        raise RuntimeError(f"there is no promtool, and Debian's cannot be had: {reason}\n{ADVICE}") from None
+        raise MissingPromtoolError(f"there is no promtool, and Debian's cannot be had: {reason}\n{ADVICE}") from None

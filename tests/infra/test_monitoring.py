@@ -40,7 +40,7 @@ async def test_every_measured_part_is_scraped_by_its_metrics_service_alone(
         assert monitor["spec"]["selector"]["matchLabels"].items() <= labels(part).items()
         (endpoint,) = monitor["spec"]["endpoints"]
         assert (endpoint["port"], endpoint["path"]) == ("metrics", "/metrics")
-        # The rules find a part by its job.
+        # What a dashboard shows as the job.
         assert labels(part)[monitor["spec"]["jobLabel"]] == part
 
 
