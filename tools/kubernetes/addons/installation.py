@@ -78,9 +78,16 @@ class Installation:
         self._begin = time.monotonic()
 
     def _kinds(self) -> None:
-        texts = [path.read_text(encoding="utf-8") for folder in releases.KINDS for path in sources.files(folder, self._report)]
-        self._cluster.apply("\n---\n".join(texts))
-        self._say(f"{len(texts)} custom kinds: KEDA's, ServiceMonitor, PrometheusRule, Gateway API")
+        paths = [path for folder in releases.KINDS for path in sources.files(folder, self._report)]
+        text = "\n---\n".join(path.read_text(encoding="utf-8") for path in paths)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        record = self._folder / "kinds"
+        known = record.read_text(encoding="ascii") if record.exists() else ""
+        if known != digest or len(self._cluster.run("get", "crd", "--output=name").split()) < len(paths):
+            self._cluster.apply(text)
+            record.parent.mkdir(parents=True, exist_ok=True)
+            record.write_text(digest, encoding="ascii")
+        self._say(f"{len(paths)} custom kinds: KEDA's, ServiceMonitor, PrometheusRule, Gateway API")
 
     def _metrics_server(self) -> None:
         program = golang_build.binaries(releases.metrics_server(), self._report)["metrics-server"]
