@@ -126,8 +126,7 @@ def _way_out(settings: Settings) -> Iterable[Edge]:
     if settings.platforms.generic.url is not None:
         peers, port = destinations(settings.platforms.generic.url)
         yield from (Edge("worker", peer, port, "answer on the platform") for peer in peers)
-    if not settings.model.source.startswith("file:"):
-        yield from (Edge("model", peer, HTTPS_PORT, "fetch the model") for peer in PUBLIC)
+    yield from (Edge("model", peer, HTTPS_PORT, "fetch the model") for peer in PUBLIC)
 
 
 def _metrics(settings: Settings) -> Iterable[Edge]:

@@ -131,6 +131,6 @@ def cluster_settings() -> Callable[..., Settings]:
     """A cluster stack's settings, from groups in the words of a stack file."""
 
     def make(**groups: Any) -> Settings:
-        return Settings.model_validate({"stateDirectory": "state", "target": "local", **groups})
+        return Settings.model_validate({"stateDirectory": "state", "target": "cluster", **groups})
 
     return make

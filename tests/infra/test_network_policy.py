@@ -210,11 +210,6 @@ async def test_the_other_nodes_of_a_redis_cluster_are_reached_too(render: Any) -
     assert not passes(objects, OURS["gateway"], METADATA, 6380)
 
 
-async def test_a_model_from_a_file_needs_no_way_out(render: Any) -> None:
-    objects = await render(model={"source": "file:/models/a.gguf", "sha256": "0" * 64})
-    assert not [edge for edge in opened(objects) if edge[0] == "model"]
-
-
 async def test_names_are_looked_up_over_udp_as_well(render: Any) -> None:
     objects = await render()
     assert passes(objects, OURS["worker"], DNS, 53, "UDP")
