@@ -36,7 +36,8 @@ def main(arguments: list[str]) -> int:
     if not arguments:
         print("The engine's address is missing: this program is started by Pulumi.", file=sys.stderr)
         return 2
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ^C reaches the engine too, which calls Cancel and waits
+    for number in (signal.SIGINT, signal.SIGTERM):  # how the engine ends its plugins; they are in process groups of their own
+        signal.signal(number, lambda *_: os._exit(0))
     options = [("grpc.max_receive_message_length", MAXIMUM_MESSAGE), ("grpc.so_reuseport", 0)]
     server = grpc.server(ThreadPoolExecutor(max_workers=THREADS), options=options)
     services = wire.modules()[1]
@@ -45,8 +46,8 @@ def main(arguments: list[str]) -> int:
     server.start()
     print(port, flush=True)
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    server.wait_for_termination()
-    return 0
+    while True:
+        signal.pause()
 
 
 def _end_with_parent(parent: int) -> None:

@@ -19,7 +19,7 @@ CONNECT_SECONDS = 3.0
 CONNECTIONS = 32
 # Field managers whose changes the real plugin takes over rather than reporting a conflict (await.go, fixCSAFieldManagers).
 _TAKEN_OVER = re.compile(
-    r'conflict with "(kubectl|before-first-apply|pulumi-kubernetes|pulumi-resource-kubernetes)[^"]*" using'
+    r'conflict with "(kubectl|before-first-apply|pulumi-kubernetes|pulumi-resource-kubernetes)[^"]*"(?! with subresource)'
 )
 
 

@@ -23,6 +23,7 @@ class Cluster:
     namespace: str
     mutable: Mutable
     force: bool
+    delete_unreachable: bool  # give up what cannot be reached: its cluster is gone for good
 
 
 def connect(arguments: Mapping[str, Any], warn: Callable[[str], None]) -> Cluster:
@@ -30,10 +31,18 @@ def connect(arguments: Mapping[str, Any], warn: Callable[[str], None]) -> Cluste
     settings = {key: _setting(value) for key, value in arguments.items()}
     mutable = Mutable(config_map=_switch(settings, "enableConfigMapMutable"), secret=_switch(settings, "enableSecretMutable"))
     force = _switch(settings, "PULUMI_K8S_ENABLE_PATCH_FORCE")
+    give_up = _switch(settings, "deleteUnreachable") or _switch(settings, "PULUMI_K8S_DELETE_UNREACHABLE")
     namespace = settings.get("namespace") or ""
 
     def without(problem: str) -> Cluster:
-        return Cluster(api=None, problem=problem, namespace=namespace or "default", mutable=mutable, force=force)
+        return Cluster(
+            api=None,
+            problem=problem,
+            namespace=namespace or "default",
+            mutable=mutable,
+            force=force,
+            delete_unreachable=give_up,
+        )
 
     if has_unknowns(settings):
         return without("the cluster's address is not known before an up")
@@ -43,7 +52,14 @@ def connect(arguments: Mapping[str, Any], warn: Callable[[str], None]) -> Cluste
         api.version()
     except (KubeconfigError, UnreachableError) as error:
         return without(str(error))
-    return Cluster(api=api, problem="", namespace=namespace or access.namespace, mutable=mutable, force=force)
+    return Cluster(
+        api=api,
+        problem="",
+        namespace=namespace or access.namespace,
+        mutable=mutable,
+        force=force,
+        delete_unreachable=give_up,
+    )
 
 
 def server(arguments: Mapping[str, Any]) -> str | None:

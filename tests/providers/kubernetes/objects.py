@@ -52,7 +52,7 @@ class Objects:
         try:
             self._api.apply({**document, "metadata": metadata}, manager="pulumi-check", dry_run=True, strict=True)
         except ApiError as error:
-            if error.code == 400:
+            if error.code == 400 or "field not declared in schema" in str(error):  # the latter comes as a 500
                 return [("", str(error))]
             if error.reason == "Invalid":
                 return [

@@ -131,6 +131,8 @@ def create_servicer(log: EngineLog) -> Any:
             return messages.UpdateResponse(properties=_outputs(live, inputs))
 
         def Read(self, request: Any, context: Any) -> Any:  # noqa: N802
+            if self._given_up():
+                return messages.ReadResponse()
             inputs, olds = wire.from_struct(request.inputs), wire.from_struct(request.properties)
             objects = self._objects(request.urn, context)
             api_version, kind = from_token(request.urn.split("::")[2].split("$")[-1])
@@ -148,6 +150,8 @@ def create_servicer(log: EngineLog) -> Any:
             return messages.ReadResponse(id=objects.id(live), properties=_outputs(live, inputs), inputs=wire.to_struct(seen))
 
         def Delete(self, request: Any, context: Any) -> Any:  # noqa: N802
+            if self._given_up():
+                return Empty()
             objects = self._objects(request.urn, context)
             known = plain(wire.from_struct(request.old_inputs)) or plain(wire.from_struct(request.properties))
             self._guarded(context, lambda: objects.delete(known, request.id, request.timeout))
@@ -160,6 +164,9 @@ def create_servicer(log: EngineLog) -> Any:
 
         def _reachable(self) -> bool:
             return bool(self._cluster and self._cluster.api)
+
+        def _given_up(self) -> bool:
+            return bool(self._cluster and not self._cluster.api and self._cluster.delete_unreachable)
 
         def _objects(self, urn: str, context: Any = None) -> Objects:
             cluster = self._cluster
