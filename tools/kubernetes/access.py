@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from tools.kubernetes.address import CONTEXT, HOST_ADDRESS
 from tools.kubernetes.errors import ClusterError
@@ -67,11 +67,11 @@ def answers(context: str, environ: Mapping[str, str]) -> bool:
     return _works(["kubectl", "--context", context, f"--request-timeout={REACH_SECONDS}s", "get", "--raw=/version"], environ)
 
 
-def _kubectl_configuration(environ: Mapping[str, str]) -> dict[str, list[dict[str, dict[str, str]]]]:
+def _kubectl_configuration(environ: Mapping[str, str]) -> dict[str, Any]:
     if shutil.which("kubectl", path=environ.get("PATH")) is None:
         return {}
     done = run(["kubectl", "config", "view", "--output=json"], environ=environ)
-    content: dict[str, list[dict[str, dict[str, str]]]] = json.loads(done.stdout) if done.returncode == 0 else {}
+    content: dict[str, Any] = json.loads(done.stdout) if done.returncode == 0 else {}
     return content
 
 

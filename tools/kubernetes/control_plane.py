@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,11 +133,9 @@ def controller_manager(plane: Plane) -> Program:
             "cluster-cidr": POD_NETWORK,
             "service-cluster-ip-range": SERVICE_NETWORK,
             "leader-elect": "false",  # there is one
-            "enable-hostpath-provisioner": "true",
             "flex-volume-plugin-dir": plane.layout.kubelet / "volume-plugins",
             "horizontal-pod-autoscaler-sync-period": AUTOSCALER_SYNC,
         },
-        umask=0,  # folders of volumes: pods that are not root write to them
     )
 
 
@@ -159,6 +158,12 @@ def scheduler(plane: Plane) -> Program:
     )
 
 
-def _program(plane: Plane, name: str, flags: Mapping[str, object], *, umask: int = 0o022) -> Program:
+def volumes(plane: Plane) -> Program:
+    """Ours, in Python: it runs as this very interpreter does."""
+    command = (sys.executable, "-m", "tools.kubernetes.volumes", plane.url, str(plane.layout.pki), str(plane.layout.volumes))
+    return Program(name="volumes", command=command)
+
+
+def _program(plane: Plane, name: str, flags: Mapping[str, object]) -> Program:
     command = (str(plane.binaries[name]), *(f"--{flag}={value}" for flag, value in flags.items()))
-    return Program(name=name, command=command, umask=umask)
+    return Program(name=name, command=command)

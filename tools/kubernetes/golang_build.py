@@ -147,7 +147,10 @@ def _build(go: _Go, program: GoProgram, folder: Path, report: Report) -> None:
             progress.say(f"fetching sources, module {fetched}")
 
     stale = go.output(
-        ["list", "-deps", "-f", "{{if .Stale}}{{.ImportPath}}{{end}}", *program.packages], program.folder, what, fetching
+        ["list", "-trimpath", "-deps", "-f", "{{if .Stale}}{{.ImportPath}}{{end}}", *program.packages],
+        program.folder,
+        what,
+        fetching,
     )
     share = Share(len(stale.split()))
 

@@ -77,6 +77,11 @@ class Layout:
         return self.root / "cni"
 
     @property
+    def volumes(self) -> Path:
+        """A folder for each claim. Any user may write to those, so nobody else may enter this one."""
+        return self.root / "volumes"
+
+    @property
     def images(self) -> Path:
         return self.root / "images"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tools.kubernetes import volumes
 from tools.kubernetes.address import CLUSTER_DOMAIN, DNS_SERVICE_ADDRESS
 
 DNS_IMAGE = "localhost/assistant/coredns:1.11.3"
@@ -34,16 +35,28 @@ COREFILE = f""".:53 {{
 Manifest = dict[str, Any]
 
 
-def storage_class() -> Manifest:
-    """Real dynamic provisioning, by the controller manager: a folder of this machine for each claim, removed with it."""
-    return {
-        "apiVersion": "storage.k8s.io/v1",
-        "kind": "StorageClass",
-        "metadata": {"name": "standard", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
-        "provisioner": "kubernetes.io/host-path",
-        "reclaimPolicy": "Delete",
-        "volumeBindingMode": "Immediate",
-    }
+def storage() -> list[Manifest]:
+    """A default class with dynamic provisioning, and what its provisioner may do (see volumes.py)."""
+    rbac, name = {"apiVersion": "rbac.authorization.k8s.io/v1"}, volumes.NAME.replace("/", ":")
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
+    rules = [
+        {"apiGroups": [""], "resources": ["persistentvolumes"], "verbs": ["list", "watch", "create", "delete"]},
+        {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["list", "watch"]},
+        {"apiGroups": ["storage.k8s.io"], "resources": ["storageclasses"], "verbs": ["list", "watch"]},
+    ]
+    user = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": name}
+    return [
+        {**rbac, "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules},
+        {**rbac, "kind": "ClusterRoleBinding", "metadata": {"name": name}, "roleRef": role, "subjects": [user]},
+        {
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "StorageClass",
+            "metadata": {"name": "standard", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+            "provisioner": volumes.NAME,
+            "reclaimPolicy": "Delete",
+            "volumeBindingMode": "Immediate",
+        },
+    ]
 
 
 def dns() -> list[Manifest]:

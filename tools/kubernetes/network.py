@@ -26,7 +26,7 @@ SETTINGS = (
     "kernel/keys/root_maxbytes",
     "net/netfilter/nf_conntrack_max",
 )
-# Places outside the checkout that containerd, its plugins, the kubelet or the volume provisioner insist on.
+# Places outside the checkout that containerd, its plugins and the kubelet insist on.
 PLACES = (
     "/run/containerd",
     "/run/containerd/s",
@@ -34,7 +34,6 @@ PLACES = (
     "/var/lib/cni",
     "/var/lib/cni/results",
     "/run/netns",
-    "/tmp/hostpath_pv",  # noqa: S108 - the provisioner's fixed place
     "/var/log/containers",
     "/var/log/pods",
     "/var/lib/kubelet",
@@ -103,7 +102,7 @@ def set_names() -> list[str]:
 
 def overlapping(routes: str, networks: tuple[str, ...] = (POD_NETWORK, SERVICE_NETWORK), ours: str = INTERFACE) -> list[str]:
     """Routes of `ip -json route` that lie inside one of our networks, other than our own: this machine uses the addresses already."""
-    wanted = [ipaddress.ip_network(network) for network in networks]
+    wanted = [ipaddress.IPv4Network(network) for network in networks]
     found = []
     for route in json.loads(routes or "[]"):
         if route.get("dst", "default") == "default" or route.get("dev") == ours or str(route.get("dev", "")).startswith("veth"):

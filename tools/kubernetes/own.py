@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import http.client
-import os
 import shutil
 import ssl
 import time
@@ -31,12 +30,11 @@ from tools.kubernetes.control_plane import Plane
 from tools.kubernetes.errors import ClusterError
 from tools.kubernetes.host import Tier
 from tools.kubernetes.kubeconfig import kubeconfig
-from tools.kubernetes.layout import Layout
+from tools.kubernetes.layout import CHECKOUT, Layout
 from tools.kubernetes.processes import Program, Supervisor, boot_id, run
 
 COMPONENTS = {"controller-manager": "controller-manager", "scheduler": "scheduler", "kubelet": "kubelet", "proxy": "proxy"}
 WAIT_SECONDS = 120.0
-VOLUMES = Path("/tmp/hostpath_pv")  # noqa: S108 - where the controller manager's provisioner puts them, by its own fixed rule
 
 
 class Bringing:
@@ -45,7 +43,8 @@ class Bringing:
     def __init__(self, layout: Layout, tier: Tier, environ: Mapping[str, str], report: Report) -> None:
         self._layout, self._report = layout, report
         self._node = tier == "node"
-        self._environ = dict(environ)
+        # Ours in Python are found from any folder.
+        self._environ = {**environ, "PATH": packages.search_path(environ), "PYTHONPATH": str(CHECKOUT)}
         self._supervisor = Supervisor(layout.processes, layout.logs)
         self._begin = time.monotonic()
 
@@ -80,7 +79,12 @@ class Bringing:
             self._start(containerd)
             self._import_images(binaries)
         self._wait("kube-apiserver", "the API server to be ready", lambda: self._api_ready(plane))
-        for program in (control_plane.controller_manager(plane), control_plane.scheduler(plane), *runtime):
+        for program in (
+            control_plane.controller_manager(plane),
+            control_plane.scheduler(plane),
+            control_plane.volumes(plane),
+            *runtime,
+        ):
             self._start(program)
         self._fill(cluster)
         return cluster
@@ -100,7 +104,7 @@ class Bringing:
     def _make_folders(self) -> None:
         self._layout.root.mkdir(parents=True, exist_ok=True)
         self._layout.root.chmod(0o755)
-        for folder in (self._layout.etcd, self._layout.configuration, self._layout.processes):
+        for folder in (self._layout.etcd, self._layout.configuration, self._layout.processes, self._layout.volumes):
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o700)
         boot = self._layout.root / "boot"
@@ -119,10 +123,6 @@ class Bringing:
                 "rules. Use that one by its kube-context (--context), or take `up --tier api`, which runs no pods."
             )
         network.prepare()
-        if not VOLUMES.exists():
-            VOLUMES.mkdir(mode=0o711)  # its folders are open to every user, so that nobody else may make or swap them
-        if VOLUMES.is_symlink() or VOLUMES.stat().st_uid != os.geteuid():
-            raise ClusterError(f"{VOLUMES} belongs to somebody else, and volumes would lie in it: remove it, then try again.")
 
     def _write_credentials(self, plane: Plane) -> None:
         pki.ensure(self._layout.pki, datetime.datetime.now(datetime.UTC))
@@ -194,7 +194,7 @@ class Bringing:
 
     def _fill(self, cluster: Cluster) -> None:
         self._wait("", "the namespace kube-system", lambda: cluster.try_run("get", "namespace", "kube-system").returncode == 0)
-        cluster.apply([manifests.storage_class(), *(manifests.dns() if self._node else [])])
+        cluster.apply([*manifests.storage(), *(manifests.dns() if self._node else [])])
         if self._node:
             ready = '--output=jsonpath={.status.conditions[?(@.type=="Ready")].status}'
             self._wait(

@@ -66,6 +66,7 @@ LEAVES: dict[str, Leaf] = {
         names=(NODE_NAME,),
         addresses=(HOST_ADDRESS,),
     ),
+    "volumes": Leaf(authority="ca", common_name="assistant:volumes"),
     "proxy": Leaf(authority="ca", common_name="system:kube-proxy", groups=("system:node-proxier",)),
 }
 SERVICE_ACCOUNT_KEYS = ("service-account.key", "service-account.pub")

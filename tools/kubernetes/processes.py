@@ -13,6 +13,7 @@ from pathlib import Path
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 STOP_SECONDS = 10.0
+UMASK = 0o022  # Kubernetes' programs take it for granted, whatever this terminal's is
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,10 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """What to run. `umask`: files it creates lack these bits."""
+    """What to run."""
 
     name: str
     command: tuple[str, ...]
-    umask: int = 0o022
 
 
 def start_time(stat: str) -> int:
@@ -91,7 +91,7 @@ class Supervisor:
                 cwd="/",
                 env=dict(environ),
                 start_new_session=True,
-                umask=program.umask,
+                umask=UMASK,
             )
         started = observe(child.pid)
         record = Record(child.pid, -1 if started is None else started, boot_id())

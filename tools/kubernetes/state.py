@@ -6,7 +6,7 @@ from tools.kubernetes.address import DNS_SERVICE_ADDRESS, HOST_ADDRESS, POD_NETW
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.processes import Supervisor
 
-API_PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+API_PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "volumes")
 NODE_PROGRAMS = ("containerd", "kubelet", "kube-proxy")
 READY = "--output=jsonpath={range .items[*]}{.metadata.name} {.status.conditions[?(@.type=='Ready')].status}{'\\n'}{end}"
 

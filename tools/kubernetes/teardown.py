@@ -18,7 +18,16 @@ from tools.kubernetes.network import Before
 from tools.kubernetes.processes import Supervisor, run
 
 # The kubelet first, so that nothing that ends is started again; the store last.
-ORDER = ("kubelet", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kube-apiserver", "etcd", "containerd")
+ORDER = (
+    "kubelet",
+    "volumes",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kube-proxy",
+    "kube-apiserver",
+    "etcd",
+    "containerd",
+)
 PATIENCE = 10.0
 CGROUP_NAME = "kubepods"
 
@@ -200,8 +209,6 @@ def ours_in(path: Path, earlier: list[str]) -> list[Path]:
     match str(path):
         case "/var/lib/cni/results":
             return [entry for entry in new if entry.name.startswith("assistant-")]
-        case "/tmp/hostpath_pv":  # noqa: S108
-            return new
         case "/var/log/containers":
             return [entry for entry in new if entry.is_symlink() and not entry.exists()]
         case _:
