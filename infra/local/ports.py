@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
 import pulumi
 from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, DiffResult, Resource, UpdateResult
 
-from infra.local.processes import stranger_on
+from infra.local.processes import HOST, stranger_on
 from infra.local.provider import LocalProvider, Props, changed_inputs, inputs_of, update_or_replace
+
+IPPORT_RESERVED = 1024  # netinet/in.h
+UNPRIVILEGED = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 
 
 class PortsProvider(LocalProvider):
@@ -33,13 +37,38 @@ class PortsProvider(LocalProvider):
 
 
 def taken_ports(props: Props) -> list[str]:
-    """A line for each port that somebody else has."""
-    return [
-        f"port {int(port)} ({name}) is taken by {stranger}. End it, or choose another port: "
-        f"make set KEY=ports.{name} VALUE=<port>"
-        for name, port in sorted(props["ports"].items())
-        if (stranger := stranger_on(int(port), Path(props["stateDirectory"])))
-    ]
+    """A line for each port that cannot be had: somebody else has it, or it is root's."""
+    told = []
+    for name, port in sorted((name, int(port)) for name, port in props["ports"].items()):
+        choose = f"make set KEY=ports.{name} VALUE=<port>"
+        if is_reserved(port):
+            told.append(
+                f"port {port} ({name}) is for root: this machine lets others listen from {first_port()} on. "
+                f"Choose one from there: {choose}"
+            )
+        elif stranger := stranger_on(port, Path(props["stateDirectory"])):
+            told.append(f"port {port} ({name}) is taken by {stranger}. End it, or choose another port: {choose}")
+    return told
+
+
+def is_reserved(port: int) -> bool:
+    """Whether this user may not listen on ``port``, free or not."""
+    with socket.socket() as candidate:
+        try:
+            candidate.bind((HOST, port))
+        except PermissionError:
+            return True
+        except OSError:
+            return False
+    return False
+
+
+def first_port() -> int:
+    """The lowest port that is not root's (Linux: net.ipv4.ip_unprivileged_port_start)."""
+    try:
+        return int(UNPRIVILEGED.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return IPPORT_RESERVED
 
 
 class Ports(Resource, module="local", name="Ports"):

@@ -11,16 +11,18 @@ from collections.abc import Callable
 from typing import Any
 
 import psutil
+import pytest
 
+from infra.local import ports
 from infra.local.layout import STATE_MARKER
 from infra.local.ports import PortsProvider
 
 provider = PortsProvider()
 
 
-def reasons(stack: Any, **ports: int) -> list[str]:
+def reasons(stack: Any, **chosen: int) -> list[str]:
     result = provider.check(
-        {}, {"stateDirectory": str(stack.root), "ports": {name: float(port) for name, port in ports.items()}}
+        {}, {"stateDirectory": str(stack.root), "ports": {name: float(port) for name, port in chosen.items()}}
     )
     return [failure.reason for failure in result.failures]
 
@@ -65,6 +67,17 @@ def test_a_port_that_the_stacks_own_process_has_passes_and_another_stacks_is_nam
                 server.kill()
         assert len(told) == expected
     assert "of the stack in /somewhere/.state/local" in told[0]
+
+
+def test_a_port_that_is_root_s_is_not_called_taken(stack: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: socket.socket, address: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(ports.socket.socket, "bind", refuse)
+    (told,) = reasons(stack, gateway=443)
+    assert told.startswith("port 443 (gateway) is for root")
+    assert f"from {ports.first_port()} on" in told
+    assert told.endswith("make set KEY=ports.gateway VALUE=<port>")
 
 
 def wait_for(port: int) -> None:
