@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import pulumi
-from cryptography import x509
 from pulumi_kubernetes.core.v1 import ConfigMap
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
@@ -24,14 +24,14 @@ def read_bundle(path: Path) -> str:
     where = f"cluster.certificateAuthorities {path}"
     try:
         text = path.read_text(encoding="utf-8")
-        x509.load_pem_x509_certificates(text.encode())
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)  # as the application will read it
+    except ssl.SSLError as error:
+        raise DeploymentError(f"{where} holds no PEM certificates ({error.reason}).") from None
     except (OSError, UnicodeDecodeError) as error:
         raise DeploymentError(
             f"{where} cannot be read ({getattr(error, 'strerror', None) or 'not text'}). "
             "Give the path of a PEM file on this machine, for example /etc/ssl/certs/ca-certificates.crt"
         ) from None
-    except ValueError as error:
-        raise DeploymentError(f"{where} holds no PEM certificates ({error}).") from None
     if len(text.encode()) > LARGEST_CONFIG_MAP:
         raise DeploymentError(
             f"{where} has {len(text.encode())} bytes; {LARGEST_CONFIG_MAP} fit into a ConfigMap. Leave out what is not needed."

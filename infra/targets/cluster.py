@@ -124,7 +124,15 @@ class ClusterAssistant(pulumi.ComponentResource):
         )
         workloads = (self.inference, self.gateway, self.worker)
         Autoscaling("autoscaling", AutoscalingArgs(namespace=namespace, settings=settings), after(*workloads))
-        self.monitoring = Monitoring("monitoring", MonitoringArgs(namespace=namespace, settings=settings), child)
+        self.monitoring = Monitoring(
+            "monitoring",
+            MonitoringArgs(
+                namespace=namespace,
+                settings=settings,
+                certificate=self.certificate.certificate if self.certificate else None,
+            ),
+            child,
+        )
         self.exposure = Exposure(
             "exposure",
             ExposureArgs(

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ import testinfra
 from deployment import CHECKOUT, Deployment, engine_of, free_ports
 
 from tools.kubernetes.address import HOST_ADDRESS
+from tools.pulumi import plugins
+from tools.pulumi.environment import engine_environment
 
 NODE_PORT = 31443
 # Room for two of everything on two cores: what a test machine has, not what a team needs.
@@ -120,11 +122,19 @@ def wait_until(condition: Callable[[], bool], seconds: float, every: float = 0.5
     return time.monotonic() - start
 
 
+def with_plugin(environment: Mapping[str, str]) -> dict[str, str]:
+    """Pulumi's own Kubernetes plugin where this machine has it, else the stand-in, which says so on every screen."""
+    if plugins.locate("kubernetes", plugins.version_of("kubernetes"), environment):
+        return dict(environment)
+    path = os.pathsep.join([str(CHECKOUT / "tests" / "providers" / "kubernetes"), environment["PATH"]])
+    return {**environment, "PATH": path, "ASSISTANT_TEST_PROVIDERS": "1"}
+
+
 def make_cluster(folder: Path) -> ClusterDeployment:
     """Settings of a small machine; the images are those that the stack builds from this checkout."""
     kubeconfig = CHECKOUT / ".state" / "kubernetes" / "kubeconfig"
     port = free_ports("platform", host=HOST_ADDRESS)["platform"]
-    environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+    environment = with_plugin(engine_environment(CHECKOUT, environment={**os.environ, "KUBECONFIG": str(kubeconfig)}))
     namespace = f"assistant-test-{os.getpid()}"
     deployment = ClusterDeployment(
         engine=engine_of(folder, "cluster", environment),
