@@ -85,7 +85,8 @@ def _fill(container_engine: Engine, volume: str, image: str) -> None:
     if found is None or os.environ.get("ASSISTANT_TEST_FETCH"):
         return
     container_engine.output("volume", "create", volume)
-    script = f"mkdir -p /models/.recipes && cp -a /store/{found[0].name} /models/ && cp -a /store/.recipes/{recipe.key} /models/.recipes/"
+    entry, link = found[0].name, f".recipes/{recipe.key}"
+    script = f"mkdir -p /models/.recipes && cp -a /store/{entry} /models/ && cp -a /store/{link} /models/.recipes/"
     mounts = ["--volume", f"{store}:/store:ro", "--volume", f"{volume}:/models"]
     command = ["sh", "-c", f"{script} && chown -R {USER_ID}:{USER_ID} /models"]
     container_engine.output("run", "--rm", "--user", "0", "--network", "none", *mounts, image, *command)

@@ -63,7 +63,7 @@ def test_nobody_is_answered_without_the_key(running: Any, headers: dict[str, str
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
 def test_old_tls_is_refused_by_the_server(running: Any, version: ssl.TLSVersion) -> None:
-    with pytest.raises(ssl.SSLError, match="(?i)alert protocol version"):
+    with pytest.raises(ssl.SSLError, match=r"(?i)alert protocol version"):
         handshake(running.https_port, version)
 
 

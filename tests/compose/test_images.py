@@ -7,6 +7,7 @@ import os
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -81,6 +82,7 @@ def test_labels_say_what_an_image_is_and_what_it_stands_on(container_engine: Any
     known = {name.removeprefix("org.opencontainers.image."): value for name, value in labels.items()}
     assert known["title"] == f"assistant/{target}"
     assert known["licenses"] == "Apache-2.0"
+    assert known["version"] and known["description"]
     assert re.fullmatch(r"[0-9a-f]{40}", known["revision"])
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", known["created"])
     assert re.fullmatch(r"sha256:[0-9a-f]{64}", known["base.digest"])
@@ -95,7 +97,7 @@ def test_the_bill_of_materials_names_every_package_of_the_image(
     assert document["bomFormat"] == "CycloneDX"
     urls = {component["purl"].split("?")[0] for component in document["components"] if "purl" in component}
     debian = inside(target, "dpkg-query --show --showformat '${Package}\\n'").split()
-    assert {url.split("/")[2].split("@")[0] for url in urls if url.startswith("pkg:deb/")} == set(debian)
+    assert {unquote(url.split("/")[2].split("@")[0]) for url in urls if url.startswith("pkg:deb/")} == set(debian)
     if target in ("gateway", "inference-cpu"):
         lock = (CHECKOUT / f"requirements/{target}.lock").read_text(encoding="utf-8")
         pinned = re.search(r"^(pydantic)==(\S+)", lock, re.MULTILINE)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from tools.cache import Report, cache_root, exclusive
 from tools.images import base, engine, inputs, secrets
+from tools.images.command import Build, command
 from tools.images.engine import Engine
 from tools.images.errors import ImageError
-from tools.images.inputs import DOCKERFILE, IGNORE_FILE, pinned_base
+from tools.images.inputs import pinned_base
 from tools.images.process import follow
+from tools.images.provenance import provenance
 
 STEP = re.compile(r"^\[(\d+)/(\d+)\] STEP|^#\d+ \[([\w-]+) +(\d+)/(\d+)\]")
 SECONDS_BETWEEN_LINES = 5.0
@@ -57,13 +57,23 @@ def build(
         started = time.monotonic()
         pinned = pinned_base(checkout)
         arguments = base.ensure(container_engine, pinned, environ, report)
-        arguments |= _provenance(checkout, inputs.files(target, checkout))
+        origin = provenance(checkout, inputs.files(target, checkout))
         report(f"building {target} with {container_engine.kind}")
         log = cache / "logs" / f"{target}.log"
         with secrets.secrets(environ) as given:
-            command = _command(container_engine, target, name, arguments, given, secrets.proxies(environ), fresh=fresh)
-            command[2:2] = engine.isolation(container_engine, arguments.get("BASE", pinned.reference))
-            follow(command, container_engine.environment, log, _Progress(target, report), folder=checkout)
+            wanted = Build(
+                target=target,
+                name=name,
+                arguments=arguments,
+                labels=origin.labels,
+                epoch=origin.seconds,
+                secrets=given,
+                proxies=secrets.proxies(environ),
+                fresh=fresh,
+                isolation=engine.isolation(container_engine, arguments.get("BASE", pinned.reference)),
+            )
+            line = command(container_engine.kind, wanted)
+            follow(line, container_engine.environment, log, _Progress(target, report), folder=checkout)
     done = _built(container_engine, target, name)
     if done is None:
         raise ImageError(f"{name} was built, but {container_engine.kind} does not have it; the log: {log}")
@@ -104,54 +114,6 @@ def _built(container_engine: Engine, target: str, name: str) -> Built | None:
         return None
     digest = str(found["Id"])
     return Built(target, name, digest if digest.startswith("sha256:") else f"sha256:{digest}", int(found["Size"]))
-
-
-def _provenance(checkout: Path, files: list[str]) -> dict[str, str]:
-    """Build arguments that say which commit last changed what goes in, and when; they make a rebuild say the same."""
-    command = ["git", "-C", str(checkout), "log", "-1", "--format=%H %ct", "--", *files]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    revision, _, seconds = done.stdout.strip().partition(" ")
-    if done.returncode or not seconds:
-        return {}
-    created = datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {"REVISION": revision, "CREATED": created, "SOURCE_DATE_EPOCH": seconds}
-
-
-def _command(
-    container_engine: Engine,
-    target: str,
-    name: str,
-    arguments: Mapping[str, str],
-    given: Mapping[str, Path],
-    proxies: list[str],
-    *,
-    fresh: bool,
-) -> list[str]:
-    options = ["--file", DOCKERFILE, "--target", target, "--tag", name]
-    for key, value in arguments.items():
-        options += ["--build-arg", f"{key}={value}"]
-    for key in proxies:
-        options += ["--build-arg", key]  # the value from the environment: it may hold a password
-    for key, path in given.items():
-        options += ["--secret", f"id={key},src={path}"]
-    if fresh:
-        options.append("--no-cache")
-    if container_engine.kind == "docker":
-        return [
-            "docker",
-            "buildx",
-            "build",
-            "--progress",
-            "plain",
-            "--output",
-            "type=docker,rewrite-timestamp=true",
-            *options,
-            ".",
-        ]
-    same = ["--identity-label=false"]
-    if seconds := arguments.get("SOURCE_DATE_EPOCH"):
-        same += ["--timestamp", seconds]  # of files too; docker takes it from the build argument
-    return ["podman", "build", "--pull=never", "--ignorefile", IGNORE_FILE, *same, *options, "."]
 
 
 class _Progress:

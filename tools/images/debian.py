@@ -29,7 +29,7 @@ def installed(status: str) -> list[dict[str, str]]:
 def component(fields: dict[str, str]) -> dict[str, Any]:
     """A CycloneDX component with a package URL (github.com/package-url/purl-spec, type deb)."""
     name, version, architecture = fields["Package"], fields["Version"], fields["Architecture"]
-    url = f"pkg:deb/debian/{quote(name)}@{quote(version, safe='.-~')}?arch={architecture}&distro=bookworm"
+    url = f"pkg:deb/debian/{quote(name)}@{quote(version, safe='.-~:')}?arch={architecture}&distro=bookworm"
     source = fields.get("Source", name).split()[0]
     return {
         "type": "library",

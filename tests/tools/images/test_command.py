@@ -1,0 +1,58 @@
+"""The command line that builds an image."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from tools.images.command import Build, command
+
+BUILD = Build(
+    target="gateway",
+    name="localhost/assistant/gateway:0123456789abcdef",
+    arguments={"BASE": "localhost/assistant/base:bookworm"},
+    labels={"org.opencontainers.image.revision": "f00"},
+    epoch=1_700_000_000,
+    secrets={"authorities": Path("/etc/ssl/bundle.crt")},
+    proxies=["HTTPS_PROXY"],
+    fresh=False,
+)
+
+
+def pairs(line: list[str]) -> set[tuple[str, str]]:
+    return set(zip(line, line[1:], strict=False))
+
+
+def test_both_engines_get_the_target_its_base_its_labels_and_the_authorities_as_a_secret() -> None:
+    for kind in ("docker", "podman"):
+        line = command(kind, BUILD)
+        assert {
+            ("--target", "gateway"),
+            ("--build-arg", "BASE=localhost/assistant/base:bookworm"),
+            ("--label", "org.opencontainers.image.revision=f00"),
+            ("--secret", "id=authorities,src=/etc/ssl/bundle.crt"),
+            ("--build-arg", "HTTPS_PROXY"),
+        } <= pairs(line)
+        assert "--no-cache" not in line
+
+
+def test_the_time_of_the_commit_is_the_time_of_image_and_files() -> None:
+    assert ("--timestamp", "1700000000") in pairs(command("podman", BUILD))
+    docker = command("docker", BUILD)
+    assert ("--build-arg", "SOURCE_DATE_EPOCH=1700000000") in pairs(docker)
+    assert ("--output", "type=docker,rewrite-timestamp=true") in pairs(docker)
+
+
+def test_outside_git_no_time_is_claimed() -> None:
+    line = command("podman", replace(BUILD, epoch=None))
+    assert "--timestamp" not in line
+    assert not any("SOURCE_DATE_EPOCH" in word for word in line)
+
+
+def test_a_fresh_build_uses_no_layer_of_an_earlier_one() -> None:
+    assert "--no-cache" in command("podman", replace(BUILD, fresh=True))
+
+
+def test_where_podman_cannot_start_containers_a_chroot_does() -> None:
+    line = command("podman", replace(BUILD, isolation=["--isolation", "chroot"]))
+    assert ("--isolation", "chroot") in pairs(line)
