@@ -31,6 +31,7 @@ class Cluster:
     server: str
     namespace: str
     environment: Mapping[str, str]
+    make_option: str = ""  # what a `make` command needs besides, to mean this stack
 
     def command(self, *arguments: str) -> list[str]:
         """``kubectl`` in this context and the stack's namespace."""
@@ -106,6 +107,7 @@ def find(engine: Engine) -> Cluster:
         server=document["clusters"][0]["cluster"]["server"],
         namespace=settings.cluster.namespace,
         environment=environment,
+        make_option=engine.make_option,
     )
 
 

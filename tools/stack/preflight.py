@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import sys
@@ -12,6 +13,9 @@ from tools.pulumi.errors import InstallError
 from tools.stack.cluster import Cluster, find, is_cluster, own_cluster
 from tools.stack.engine import Engine, EngineError
 
+# What these commands keep of a cluster's stack, in its state directory.
+RECORD = "cluster.json"
+AUTHORITY = "ca.pem"  # for curl
 # The real plugin's own switch for a cluster that is gone for good.
 DELETE_UNREACHABLE = "PULUMI_K8S_DELETE_UNREACHABLE"
 
@@ -51,7 +55,7 @@ def unreachable(cluster: Cluster, problem: str, own: bool) -> str:
 
 def record_of(engine: Engine) -> Path:
     """Where the last `up` went: a kube-context is switched in another window, and a stack must not follow it there."""
-    return engine.state_directory() / "cluster.json"
+    return engine.state_directory() / RECORD
 
 
 def remember(engine: Engine) -> None:
@@ -63,8 +67,13 @@ def remember(engine: Engine) -> None:
 
 
 def forget(engine: Engine) -> None:
-    if is_cluster(engine):
-        record_of(engine).unlink(missing_ok=True)
+    """Remove what these commands keep of a cluster's stack, and no other file: the folder may be somebody's."""
+    if not is_cluster(engine):
+        return
+    for name in (RECORD, AUTHORITY):
+        (engine.state_directory() / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        engine.state_directory().rmdir()
 
 
 def elsewhere(record: Path, cluster: Cluster, engine: Engine) -> str | None:

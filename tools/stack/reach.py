@@ -126,7 +126,10 @@ def _drain(process: subprocess.Popen[str]) -> None:
 
 def explained(said: str, cluster: Cluster, port: int) -> str:
     if port and "address already in use" in said:
-        return f"Port {port} of this machine is taken. Take another: make forward PORT=<port>"
+        return f"Port {port} of this machine is taken. Take another: make forward{cluster.make_option} PORT=<port>"
     if "pod" in said.lower().split() or "NotFound" in said:
-        return f"The gateway in namespace {cluster.namespace} has no pod that runs ({said}). See why: make refresh, make logs"
+        return (
+            f"The gateway in namespace {cluster.namespace} has no pod that runs ({said}). "
+            f"See why: make refresh{cluster.make_option}, make logs{cluster.make_option}"
+        )
     return f"kubectl port-forward (context {cluster.context}) failed: {said or f'nothing within {START_SECONDS:.0f} s'}"

@@ -13,6 +13,7 @@ from tools.stack import conversation
 from tools.stack.assistant import Assistant
 from tools.stack.engine import Engine
 from tools.stack.platform import address_of, is_played, not_connected
+from tools.stack.preflight import AUTHORITY
 from tools.stack.reach import needs_forward
 
 QUESTION = "What is the capital of France?"
@@ -67,7 +68,7 @@ def authority_file(engine: Engine, outputs: Mapping[str, Any]) -> Path | None:
     certificate = outputs.get("caCertificate")
     if not certificate:
         return None
-    file = engine.state_directory() / "ca.pem"
+    file = engine.state_directory() / AUTHORITY
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(certificate, encoding="ascii")
     return file

@@ -60,6 +60,18 @@ def test_a_stack_does_not_follow_a_switched_context(engine, kubeconfig):
         preflight.ready(engine, "Deploying to")
 
 
+def test_what_the_commands_keep_goes_and_nothing_else(engine):
+    folder = engine.state_directory()
+    preflight.remember(engine)
+    preflight.forget(engine)
+    assert not folder.exists()
+    preflight.remember(engine)
+    (folder / preflight.AUTHORITY).touch()
+    (folder / "thesis.tex").touch()
+    preflight.forget(engine)
+    assert [file.name for file in folder.iterdir()] == ["thesis.tex"]
+
+
 def test_another_name_for_the_same_cluster_is_the_same_cluster(engine, tmp_path):
     record = tmp_path / "cluster.json"
     record.write_text(json.dumps({"context": "old-name", "server": NOWHERE}))
