@@ -110,8 +110,8 @@ class Objects:
             until_gone(self._api, target, uid=live["metadata"]["uid"], limit=limit, cancelled=self._cancelled, say=self._say)
 
     def less_ignored(self, document: dict[str, Any], ignore_changes: tuple[str, ...]) -> dict[str, Any]:
-        """``document`` without the fields of ``ignoreChanges`` (dotted, without lists) that another manager owns: as they
-        are not sent, they stay as they are."""
+        """``document`` with the fields of ``ignoreChanges`` (dotted, without lists) as the cluster has them now, so that what
+        another manager has set, an autoscaler's replicas for one, neither changes nor conflicts."""
         live = self._api.get(reference(document)) if ignore_changes else None
         for path in ignore_changes if live else ():
             document = _with_live_value(document, live or {}, path.split("."))
