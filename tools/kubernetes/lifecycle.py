@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import importlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tools.cache import Report, exclusive
+from tools.cache import Report
 from tools.kubernetes import access, cluster, host, kind, own, state, teardown
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.errors import ClusterError
 from tools.kubernetes.host import Tier
 from tools.kubernetes.layout import CHECKOUT, Layout
+
+
+@contextlib.contextmanager
+def alone(folder: Path, report: Report) -> Iterator[None]:
+    """Hold `folder` against another `up` or `down` of this checkout. The lock is the folder's own: no file is left behind."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            report("waiting for another `up` or `down` of this checkout")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def up(
@@ -25,7 +44,7 @@ def up(
 ) -> Cluster:
     """Take or make a cluster. Raises `ClusterError`. `addons`: None means where the cluster is ours to fill."""
     layout = Layout.of(checkout)
-    with exclusive(layout.root.parent, report):
+    with alone(layout.root.parent, report):
         standing = cluster.current(checkout)
         if standing and standing.made:
             chosen = _mend(standing, context, tier, report)
@@ -74,7 +93,7 @@ def _choose(layout: Layout, context: str | None, tier: Tier | None, report: Repo
 def down(report: Report, checkout: Path = CHECKOUT) -> bool:
     """Remove what `up` made; whether nothing is left of it."""
     layout = Layout.of(checkout)
-    with exclusive(layout.root.parent, report):
+    with alone(layout.root.parent, report):
         standing = cluster.current(checkout)
         if standing and not standing.made:
             report(f"the cluster of context '{standing.context}' was not made by `up`, and stays")

@@ -53,6 +53,11 @@ def is_ours(rule: Rule, chains: frozenset[str]) -> bool:
     return rule[1] in chains or target in chains or commented
 
 
+def written(rule: Rule) -> str:
+    """As `iptables-restore` reads it, which knows double quotes only."""
+    return " ".join('"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"' if " " in word else word for word in rule)
+
+
 def removal(now: str, before: str) -> str:
     """Input for `iptables-restore --noflush` that takes away what was made since `before`; empty if there is nothing."""
     earlier = parse(before)
@@ -62,7 +67,7 @@ def removal(now: str, before: str) -> str:
         chains = frozenset(chain for chain in table.chains if chain.startswith(OURS_PREFIXES)) - known.chains
         rules = [rule for rule in table.rules if rule[1] not in chains and is_ours(rule, chains) and rule not in known.rules]
         if chains or rules:
-            deletions = [shlex.join(("-D", *rule[1:])) for rule in rules]
+            deletions = [written(("-D", *rule[1:])) for rule in rules]
             # Naming a chain empties it, so that chains which lead to one another can all be deleted.
             lines = [f"*{name}", *(f":{chain} - [0:0]" for chain in sorted(chains)), *deletions]
             parts.append("\n".join([*lines, *(f"-X {chain}" for chain in sorted(chains)), "COMMIT"]) + "\n")

@@ -149,7 +149,8 @@ class Bringing:
             configuration / "kube-proxy.yaml": node.proxy_configuration(plane.kubeconfig("proxy")),
             self._layout.cni / "conf" / "10-assistant.conflist": node.network(self._layout),
         }.items():
-            path.write_text(text, encoding="utf-8")
+            if not path.exists() or path.read_text(encoding="utf-8") != text:  # kube-proxy ends when its file is touched
+                path.write_text(text, encoding="utf-8")
 
     def _start(self, program: Program) -> None:
         if self._supervisor.find(program.name) is None:
@@ -195,6 +196,8 @@ class Bringing:
     def _fill(self, cluster: Cluster) -> None:
         self._wait("", "the namespace kube-system", lambda: cluster.try_run("get", "namespace", "kube-system").returncode == 0)
         cluster.apply([*manifests.storage(), *(manifests.dns() if self._node else [])])
+        account = ("get", "serviceaccount", "default", "--namespace=default")  # no pod is admitted without one
+        self._wait("kube-controller-manager", "the default service account", lambda: cluster.try_run(*account).returncode == 0)
         if self._node:
             ready = '--output=jsonpath={.status.conditions[?(@.type=="Ready")].status}'
             self._wait(

@@ -142,7 +142,8 @@ def make_wrappers(folder: Path) -> None:
     """A script a program in `folder`/wrappers, which runs it with the libraries that were unpacked with it."""
     root, wrappers = folder / "root", folder / "wrappers"
     wrappers.mkdir()
-    libraries = sorted({str(file.parent.relative_to(folder)) for file in root.rglob("*.so*") if "xtables" not in file.parts})
+    shared = [file for file in root.rglob("*.so*") if file.suffix == ".so" or ".so." in file.name]
+    libraries = sorted({str(file.parent.relative_to(folder)) for file in shared if "xtables" not in file.parts})
     for name in [*CONTROL_PLANE, *NODE]:
         own = name in IPTABLES  # one program does them all; links to it are made at installation, which does not happen here
         program = "xtables-nft-multi" if own else name

@@ -29,6 +29,7 @@ ORDER = (
     "containerd",
 )
 PATIENCE = 10.0
+GRACE = 2.0  # the API server would wait for its last watcher; what it holds goes with it
 CGROUP_NAME = "kubepods"
 
 
@@ -38,7 +39,7 @@ def own(layout: Layout, report: Report) -> list[str]:
     supervisor = Supervisor(layout.processes, layout.logs)
     known = [name for name in ORDER if name in supervisor.names()]
     for name in [*known, *(name for name in supervisor.names() if name not in known)]:
-        supervisor.stop(name)
+        supervisor.stop(name, GRACE)
     report("stopped the cluster's processes")
     if layout.before.exists():
         sockets = shim_sockets(layout)
@@ -179,28 +180,22 @@ def restore_settings(before: Before) -> None:
 
 
 def restore_places(before: Before) -> None:
-    """Folders outside the checkout: those that were not there go, and of those that were what has come since and is ours."""
+    """Folders outside the checkout: what is ours in them goes, and so do those that were not there before and are empty now."""
     for place in reversed(network.PLACES):
         path = Path(place)
         if not path.is_dir() or path.is_symlink():
             continue
-        if place not in before.places and not any(network_is_in_use(path)):
-            unmount_below(path)
-            remove(path)
-        elif place in before.places:
-            for added in ours_in(path, before.places[place]):
-                remove(added)
+        for added in ours_in(path, before.places.get(place, [])):
+            remove(added)
+        if place not in before.places:
+            prune(path)
 
 
-def network_is_in_use(path: Path) -> list[int]:
-    """Processes that run from below the folder: another containerd, started after ours, keeps it."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
+def prune(folder: Path) -> None:
+    """Remove it if there is nothing in it but folders."""
+    for path, _, _ in os.walk(folder, topdown=False):
         with contextlib.suppress(OSError):
-            words = (process / "cmdline").read_bytes()
-            if bytes(path) in words and int(process.name) != os.getpid():
-                found.append(int(process.name))
-    return found
+            Path(path).rmdir()
 
 
 def ours_in(path: Path, earlier: list[str]) -> list[Path]:
