@@ -131,7 +131,7 @@ class Image(Resource, module="cluster", name="Image"):
             # A registry serves every cluster; what was loaded is in this one alone.
             "context": None if registry else connection.context,
             "kubeconfig": None if registry else connection.kubeconfig,
-            "image": None,
+            "image": None if registry else reference,  # so that a preview knows it
             "status": None,
         }
         super().__init__(ImageProvider(), name, properties, opts)

@@ -39,6 +39,8 @@ GRACE_SECONDS = 30
 ATTEMPTS = 4  # a network may fail and a node may go
 # Of app.models: wrong usage, and a gate missed. Neither is better the next time.
 FINAL_EXIT_CODES = (2, 3)
+# For Pulumi's plugin: a Job that failed stays so for ever, so the next `up` makes another in its place.
+TRIED_AGAIN = {"pulumi.com/replaceUnready": "true"}
 TERMINATION_MESSAGE = "/dev/termination-log"  # Kubernetes' default path; model_report.py reads what stands there
 
 
@@ -81,7 +83,7 @@ class Model(pulumi.ComponentResource):
         self.job_name = pulumi.Output.from_input(args.image).apply(lambda image: job_name(settings, image, args.authorities))
         self.job = Job(
             f"{name}-job",
-            metadata=ObjectMetaArgs(name=self.job_name, namespace=namespace, labels=labels("model")),
+            metadata=ObjectMetaArgs(name=self.job_name, namespace=namespace, labels=labels("model"), annotations=TRIED_AGAIN),
             spec=JobSpecArgs(
                 template=pod.template(),
                 backoff_limit=ATTEMPTS,
