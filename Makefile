@@ -53,8 +53,8 @@ set: environment ## Change a setting: make set KEY=ports.gateway VALUE=9443 (doc
 logs: environment ## The last lines of each process (LINES=40; FOLLOW=1 goes on)
 	@$(stack) logs --lines $(LINES) $(if $(filter 1,$(FOLLOW)),--follow)
 
-forward: environment ## Keep a cluster's gateway reachable at https://localhost:8443 until ^C (STACK=cluster)
-	@$(stack) forward
+forward: environment ## Keep a cluster's gateway reachable at https://localhost:8443 until ^C (STACK=cluster; PORT=… another)
+	@$(stack) forward $(if $(PORT),--port $(PORT))
 
 cluster: environment ## A real Kubernetes on this machine (kind, or from Go modules and Debian packages), for trying and for tests
 	@$(venv) -m tools.kubernetes up

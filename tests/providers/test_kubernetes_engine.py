@@ -14,7 +14,7 @@ from kubernetes.api import Api
 from kubernetes.choice import FOLDER, PERMISSION, with_plugin
 from kubernetes.naming import Reference
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.cluster]
 
 PROGRAM = """
     import os

@@ -13,6 +13,8 @@ from kubernetes.kubeconfig import KubeconfigError, load
 from kubernetes.naming import Reference
 from kubernetes.objects import MANAGER_FIELD, Objects
 
+pytestmark = pytest.mark.cluster
+
 PROGRAM = "localhost/assistant/coredns:1.11.3"  # prints a line and ends, or complains and ends: both are of use here
 PAUSE = "localhost/assistant/pause:1"
 

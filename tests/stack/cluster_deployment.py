@@ -7,16 +7,16 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import testinfra
 from deployment import CHECKOUT, Deployment, engine_of, free_ports
+from kubernetes.choice import with_plugin
 
 from tools.kubernetes.address import HOST_ADDRESS
-from tools.pulumi import plugins
 from tools.pulumi.environment import engine_environment
 
 NODE_PORT = 31443
@@ -120,14 +120,6 @@ def wait_until(condition: Callable[[], bool], seconds: float, every: float = 0.5
         assert time.monotonic() - start < seconds, f"not within {seconds} s"
         time.sleep(every)
     return time.monotonic() - start
-
-
-def with_plugin(environment: Mapping[str, str]) -> dict[str, str]:
-    """Pulumi's own Kubernetes plugin where this machine has it, else the stand-in, which says so on every screen."""
-    if plugins.locate("kubernetes", plugins.version_of("kubernetes"), environment):
-        return dict(environment)
-    path = os.pathsep.join([str(CHECKOUT / "tests" / "providers" / "kubernetes"), environment["PATH"]])
-    return {**environment, "PATH": path, "ASSISTANT_TEST_PROVIDERS": "1"}
 
 
 def make_cluster(folder: Path) -> ClusterDeployment:

@@ -6,9 +6,9 @@ import json
 
 import pytest
 from cluster_deployment import ClusterDeployment
-from infra.redis_configuration import CONFIGURATION_FILE
 
 from infra.kubernetes.redis import CONFIGURATION_DIRECTORY, DATA_DIRECTORY
+from infra.redis_configuration import CONFIGURATION_FILE
 
 APPLICATION = ("gateway", "worker", "inference")
 

@@ -39,7 +39,7 @@ SUITES = (
     ),
     Suite(
         name="unit",
-        pytest=("tests", "--ignore=tests/stack", "-m", "not engine and not model and not bootstrap and not compose", "-n4"),
+        pytest=("tests", "--ignore=tests/stack", "-m", "not engine and not model and not bootstrap and not compose and not cluster", "-n4"),
         environment=SHANGHAI,
     ),
     Suite(
@@ -54,7 +54,7 @@ SUITES = (
         environment=NEW_YORK,
     ),
     Suite(name="model", pytest=("tests", "--ignore=tests/stack", "-m", "model"), environment=NEW_YORK),
-    Suite(name="engine", pytest=("tests", "--ignore=tests/stack", "-m", "engine", "-n3")),
+    Suite(name="engine", pytest=("tests", "--ignore=tests/stack", "-m", "engine and not cluster", "-n3")),
     Suite(name="stack", pytest=("tests/stack", "-n2"), environment=NEW_YORK),
 )
 # What `make test-cluster` runs: a cluster is brought up for it unless there is one, and what was brought up is taken down.
@@ -76,6 +76,7 @@ ON_KUBERNETES = (
         environment={"ASSISTANT_TARGET": "cluster", **SHANGHAI},
         cluster=True,
     ),
+    Suite(name="plugin", pytest=("tests/providers", "-m", "cluster", "-n3"), cluster=True),
     Suite(name="compose", pytest=("tests/compose", "-m", "compose")),
 )
 

@@ -41,7 +41,8 @@ def main(arguments: list[str]) -> int:
         signal.signal(number, lambda *_: stop.set())
     with emulator:
         print(f"platform  ready at {emulator.url}", flush=True)
-        stop.wait()
+        while not stop.wait(0.2):  # a signal may reach another thread, and then this one does not wake
+            pass
     return 0
 
 
