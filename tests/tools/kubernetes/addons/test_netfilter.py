@@ -25,7 +25,7 @@ def test_answers_pass_before_anything_is_looked_at() -> None:
 
 
 def test_what_leaves_is_judged_before_what_arrives() -> None:
-    judged = [line for line in rules([INGRESS, EGRESS]) if line.startswith(f"-A {CHAIN} -")][1:]
+    judged = [line for line in rules([INGRESS, EGRESS]) if line.startswith(f"-A {CHAIN} -") and CHAIN in line.split()[-1]]
     assert [line.split()[2] for line in judged] == ["-s", "-d"]
 
 
@@ -61,3 +61,7 @@ def test_chains_of_pods_that_are_gone_are_removed_after_nothing_leads_to_them() 
     assert text[0] == "*filter" and text[-1] == "COMMIT"
     assert f":{CHAIN}-IOLD - [0:0]" in text and text[-2] == f"-X {CHAIN}-IOLD"
     assert f"-X {chain_name(INGRESS)}" not in text
+
+
+def test_the_address_of_a_service_never_leaves_the_machine() -> None:
+    assert rules([])[2] == f"-A {CHAIN} -d 10.96.0.0/16 -j REJECT --reject-with icmp-admin-prohibited"

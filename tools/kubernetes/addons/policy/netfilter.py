@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Sequence
 
 from tools.kubernetes.addons.policy.selection import ANYWHERE, Allowance, Isolation
+from tools.kubernetes.address import SERVICE_NETWORK
 
 CHAIN = "KUBE-POLICY"  # with this prefix `down` knows it as the cluster's
 HOOKS = ("FORWARD", "INPUT")
@@ -29,6 +30,9 @@ def rules(isolations: Sequence[Isolation]) -> list[str]:
     chains = [CHAIN, *(chain_name(each) for each in isolations)]
     lines = [f":{chain} - [0:0]" for chain in chains]
     lines.append(f"-A {CHAIN} -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN")
+    # kube-proxy changes its tables one after the other: for a moment a new Service's address is not rewritten, and would go out
+    # by the default route, where a network that answers for any address keeps such a connection for good.
+    lines.append(f"-A {CHAIN} -d {SERVICE_NETWORK} {REFUSE}")
     # First what leaves, then what arrives: between two pods both must agree.
     for isolation in sorted(isolations, key=lambda each: each.direction):
         end = "-s" if isolation.direction == "egress" else "-d"
