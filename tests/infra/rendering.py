@@ -101,6 +101,11 @@ class Rendered:
         return str(_computed(certificate.type, certificate.inputs)["key"])
 
 
+def environment(pod: Mapping[str, Any]) -> dict[str, str]:
+    """Of the first container of a pod template."""
+    return {variable["name"]: variable["value"] for variable in pod["spec"]["containers"][0].get("env", [])}
+
+
 def settings_of(config: Mapping[str, Any] | None = None, *, published: bool = True) -> Settings:
     """``config``: settings by key without the project's name. ``published``: images by example digests, not built ones."""
     values = {**({"images": IMAGES} if published else {}), **(config or {})}

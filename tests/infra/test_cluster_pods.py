@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from rendering import Rendered, registered, settings_of
+from rendering import environment, registered, settings_of
 
 from app.settings import GatewaySettings, InferenceSettings, WorkerSettings, load
 from infra.kubernetes import names
-from infra.kubernetes.configuration import digest_of
 from infra.kubernetes.quantities import cores, size
 
 PLATFORM = {"platforms": {"generic": {"url": "https://platform.example.com"}}}
@@ -25,11 +24,7 @@ def containers(pod: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield from pod["spec"]["containers"]
 
 
-def environment(pod: dict[str, Any]) -> dict[str, str]:
-    return {variable["name"]: variable["value"] for variable in pod["spec"]["containers"][0].get("env", [])}
-
-
-def in_this_process(pod: dict[str, Any], rendered: Rendered, tmp_path: Any) -> dict[str, str]:
+def in_this_process(pod: dict[str, Any], tmp_path: Any) -> dict[str, str]:
     """The environment with the mounted secrets in place of files."""
     found = {}
     for name, value in environment(pod).items():
@@ -149,7 +144,7 @@ async def test_the_environment_of_each_process_is_one_that_it_accepts_and_has_no
 ) -> None:
     rendered = await registered(settings_of(PLATFORM))
     model: type[BaseModel] = PROCESSES[name]
-    found = in_this_process(rendered.pods()[name], rendered, tmp_path)
+    found = in_this_process(rendered.pods()[name], tmp_path)
     load(model, found)
     assert {variable.removesuffix("_FILE") for variable in found} <= {field.upper() for field in model.model_fields}
 
@@ -203,57 +198,6 @@ async def test_the_number_of_replicas_is_left_to_the_autoscaler() -> None:
         assert "replicas" not in deployment["spec"]
 
 
-async def test_a_rolling_update_adds_before_it_takes_away_except_where_a_gpu_would_have_to_be_spare() -> None:
-    on_cpu, on_gpu = (await registered(settings_of())), await registered(settings_of(GPU))
-    added = {"maxSurge": 1, "maxUnavailable": 0}
-    for part in PROCESSES:
-        assert on_cpu.find("Deployment", part)["spec"]["strategy"]["rollingUpdate"] == added
-    assert on_gpu.find("Deployment", "inference")["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
-    assert on_gpu.find("Deployment", "gateway")["spec"]["strategy"]["rollingUpdate"] == added
-
-
-async def test_inference_on_gpus_goes_to_their_nodes_alone_and_nothing_else_goes_there() -> None:
-    config = {**GPU, "resources": {"gpus": 2}, "storage": {"modelAccess": "ReadWriteMany"}}
-    pods = (await registered(settings_of(config))).pods()
-    spec = pods["inference"]["spec"]
-    resources = spec["containers"][0]["resources"]
-    assert resources["limits"][names.GPU_RESOURCE] == resources["requests"][names.GPU_RESOURCE] == "2"
-    assert spec["tolerations"] == [{"key": names.GPU_TAINT_KEY, "operator": "Exists", "effect": "NoSchedule"}]
-    terms = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
-    assert terms == [{"matchExpressions": [{"key": names.GPU_NODE_LABEL, "operator": "In", "values": ["true"]}]}]
-    assert names.GPU_RESOURCE not in repr(spec["initContainers"])
-    for part, pod in pods.items():
-        if part != "inference":
-            assert "nvidia" not in repr(pod), part
-
-
-async def test_on_the_cpu_no_pod_asks_for_a_gpu() -> None:
-    assert "nvidia" not in repr((await registered(settings_of())).objects)
-
-
-async def test_what_shares_a_volume_that_one_node_alone_can_have_stays_on_that_node() -> None:
-    pods = (await registered(settings_of(GPU))).pods()
-    for part in ("model", "inference"):
-        (term,) = pods[part]["spec"]["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
-        assert term["topologyKey"] == "kubernetes.io/hostname"
-        # The term matches the pod's own labels: the first one could be placed nowhere otherwise.
-        assert term["labelSelector"]["matchLabels"].items() <= pods[part]["metadata"]["labels"].items()
-        assert "nodeAffinity" in pods[part]["spec"]["affinity"], "the volume must lie where a GPU is"
-        assert "topologySpreadConstraints" not in pods[part]["spec"]
-    apart = (await registered(settings_of({"storage": {"modelAccess": "ReadWriteMany"}}))).pods()
-    assert "affinity" not in apart["inference"]["spec"]
-    for part in PROCESSES:
-        keys = [item["topologyKey"] for item in apart[part]["spec"]["topologySpreadConstraints"]]
-        assert keys == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
-
-
-async def test_inference_counts_the_cores_that_it_may_use_not_those_of_its_node() -> None:
-    half = {"inference": {"cpu": "500m", "cpuLimit": "1500m", "memory": "1Gi"}}
-    assert environment((await registered(settings_of({"resources": half}))).pods()["inference"])["INFERENCE_THREADS"] == "2"
-    given = settings_of({"inference": {"threads": 3}})
-    assert environment((await registered(given)).pods()["inference"])["INFERENCE_THREADS"] == "3"
-
-
 async def test_inference_starts_when_the_model_is_proved_to_be_the_one_of_its_recipe() -> None:
     spec = (await registered(settings_of())).pods()["inference"]["spec"]
     (waiting,) = spec["initContainers"]
@@ -270,8 +214,6 @@ async def test_pull_secret_authorities_and_platform_reach_those_that_need_them()
         assert pod["spec"]["imagePullSecrets"] == [{"name": "registry"}]
         trusts = {name for name, value in environment(pod).items() if value == names.AUTHORITIES_FILE}
         assert trusts == {"model": {"SSL_CERT_FILE", "PIP_CERT"}, "worker": {"SSL_CERT_FILE"}}.get(part, set())
-    assert rendered.pods()["worker"]["metadata"]["annotations"][names.CONFIGURATION_ANNOTATION]
-    assert digest_of("PEM") != digest_of("other")
 
 
 async def test_redis_keeps_what_it_acknowledged_evicts_nothing_and_fits_into_its_memory() -> None:

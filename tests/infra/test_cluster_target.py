@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import re
 from typing import Any
 
 import pytest
-from rendering import IMAGES, registered, settings_of
+from rendering import IMAGES, Rendered, registered, settings_of
 
 from infra.targets.cluster import certificate_hosts
 
@@ -17,8 +18,19 @@ OTHER = f"registry.example.com/other@sha256:{'b' * 64}"
 ALL = {"gateway", "worker", "inference", "model", "redis"}
 
 
-async def templates(config: dict[str, Any], authorities: str | None = None) -> dict[str, dict[str, Any]]:
-    return (await registered(settings_of({**PLATFORM, **config}), authorities)).pods()
+def templates(config: dict[str, Any], authorities: str | None = None) -> dict[str, dict[str, Any]]:
+    """The pod templates of a stack with that configuration."""
+    return _rendered(json.dumps({**PLATFORM, **config}), authorities).pods()
+
+
+def job_name(config: dict[str, Any], authorities: str | None = None) -> str:
+    (job,) = _rendered(json.dumps(config), authorities).kinds("Job")
+    return str(job["metadata"]["name"])
+
+
+@functools.cache  # what others are compared with is rendered once
+def _rendered(config: str, authorities: str | None) -> Rendered:
+    return asyncio.run(registered(settings_of(json.loads(config)), authorities))
 
 
 @pytest.mark.parametrize(
@@ -47,20 +59,15 @@ async def templates(config: dict[str, Any], authorities: str | None = None) -> d
         ({"ports": {"gateway": 9443}}, set()),
     ],
 )
-async def test_a_change_rolls_the_pods_that_it_concerns_and_no_others(config: dict[str, Any], rolled: set[str]) -> None:
-    before, after = await templates({}), await templates(config)
+def test_a_change_rolls_the_pods_that_it_concerns_and_no_others(config: dict[str, Any], rolled: set[str]) -> None:
+    before, after = templates({}), templates(config)
     assert set(before) == set(after) == ALL
     assert {part for part in ALL if before[part] != after[part]} == rolled
 
 
-async def test_other_authorities_roll_what_calls_out() -> None:
-    before, after = await templates({}, "PEM"), await templates({}, "another PEM")
+def test_other_authorities_roll_what_calls_out() -> None:
+    before, after = templates({}, "PEM"), templates({}, "another PEM")
     assert {part for part in ALL if before[part] != after[part]} == {"worker"}
-
-
-async def job_name(config: dict[str, Any], authorities: str | None = None) -> str:
-    (job,) = (await registered(settings_of(config), authorities)).kinds("Job")
-    return str(job["metadata"]["name"])
 
 
 @pytest.mark.parametrize(
@@ -75,14 +82,14 @@ async def job_name(config: dict[str, Any], authorities: str | None = None) -> st
         {"images": {**IMAGES, "pullSecret": "registry"}},
     ],
 )
-async def test_a_job_cannot_be_changed_so_whatever_would_change_it_is_in_its_name(config: dict[str, Any]) -> None:
-    assert re.fullmatch(r"model-[0-9a-f]{12}", await job_name({}))
-    assert await job_name(config) != await job_name({})
+def test_a_job_cannot_be_changed_so_whatever_would_change_it_is_in_its_name(config: dict[str, Any]) -> None:
+    assert re.fullmatch(r"model-[0-9a-f]{12}", job_name({}))
+    assert job_name(config) != job_name({})
 
 
-async def test_other_authorities_are_another_job_and_other_workers_are_none() -> None:
-    assert await job_name({}, "PEM") != await job_name({}, "another PEM") != await job_name({})
-    assert await job_name({"worker": {"concurrency": 9}, "logLevel": "debug"}) == await job_name({})
+def test_other_authorities_are_another_job_and_other_workers_are_none() -> None:
+    assert job_name({}, "PEM") != job_name({}, "another PEM") != job_name({})
+    assert job_name({"worker": {"concurrency": 9}, "logLevel": "debug"}) == job_name({})
 
 
 async def test_two_stacks_in_one_cluster_have_no_object_in_common() -> None:

@@ -9,7 +9,6 @@ import pytest
 from rendering import settings_of
 
 from infra.errors import DeploymentError
-from infra.kubernetes import connection
 from infra.kubernetes.connection import connection_of, current_context
 from tools.kubernetes import cluster
 from tools.kubernetes.layout import Layout
@@ -76,4 +75,3 @@ def test_a_broken_kubeconfig_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken").write_text("{")
     with pytest.raises(DeploymentError, match=r"broken is no valid kubeconfig"):
         current_context({"KUBECONFIG": str(tmp_path / "broken")})
-    assert connection.NO_CONTEXT
