@@ -1,4 +1,4 @@
-"""`python -m tools.kubernetes`: bring up a Kubernetes cluster on this machine (or take the one that is there), and remove it."""
+"""`python -m tools.kubernetes`: bring up a Kubernetes cluster on this machine, or take the one that is there; remove it."""
 
 from __future__ import annotations
 
@@ -53,6 +53,9 @@ def main(arguments: Sequence[str]) -> int:
     except ClusterError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command goes on from here, and `down` removes what there is", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Where things are in a cluster of our own. One private network: the host's address in it is the node's, and pods have the rest."""
+"""Where things are in a cluster of our own. The host's address in the private network is the node's; pods have the rest."""
 
 from __future__ import annotations
 

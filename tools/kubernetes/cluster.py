@@ -24,7 +24,7 @@ KIND_NAME = "assistant"
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """`kubeconfig`: None means what kubectl finds by itself (KUBECONFIG, ~/.kube/config). `made`: `up` made it, so `down` removes it."""
+    """`kubeconfig`: None means the one that kubectl finds by itself. `made`: `up` made it, so `down` removes it."""
 
     kind: Kind
     context: str
@@ -117,8 +117,8 @@ def load_command(cluster: Cluster, archive: Path) -> list[str]:
             raise ClusterError("this cluster is an API server alone: no node runs, so no image can be loaded.")
         case _:
             raise ClusterError(
-                f"the nodes of context '{cluster.context}' take images from a registry only: set images.registry to one that they "
-                "reach and push there, or name published images by digest."
+                f"the nodes of context '{cluster.context}' take images from a registry only: set images.registry to one that "
+                "they reach and push there, or name published images by digest."
             )
 
 
@@ -152,7 +152,7 @@ def client_minor(version: str) -> int | None:
 
 
 def find_kubectl(report: Report, environ: Mapping[str, str] | None = None) -> Path:
-    """The one on PATH if it is at most one minor version from the server's, as Kubernetes' skew policy wants; else our own, built."""
+    """The one on PATH if it is at most one minor version from the server's (Kubernetes' skew policy); else our own."""
     environ = os.environ if environ is None else environ
     found = shutil.which("kubectl", path=environ.get("PATH"))
     if found:

@@ -1,4 +1,4 @@
-"""Command lines of etcd, the API server, the scheduler and the controller manager. Kubernetes' defaults where nothing is said."""
+"""Command lines of etcd, the API server, the scheduler and the controller manager. Where nothing is said, the default holds."""
 
 from __future__ import annotations
 

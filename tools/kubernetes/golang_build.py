@@ -77,7 +77,7 @@ def built(program: GoProgram, environ: Mapping[str, str] | None = None) -> dict[
 
 
 def binaries(program: GoProgram, report: Report, environ: Mapping[str, str] | None = None) -> dict[str, Path]:
-    """The program's binaries by name, built if they are not in the cache. Raises `ClusterError` with the compiler's last lines."""
+    """The program's binaries by name, built if need be. Raises `ClusterError` with the compiler's last lines."""
     environ = os.environ if environ is None else environ
     target = program_folder(program, environ)
     found = built(program, environ)

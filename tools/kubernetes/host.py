@@ -48,7 +48,7 @@ def missing_for_node(facts: Facts) -> list[str]:
 
 
 def cgroup_roots(cgroups: Path = CGROUPS) -> list[Path]:
-    """Folders in which a control group is made: one in cgroup v2, one a controller in v1 (and `unified` where both are mounted)."""
+    """Folders in which a control group is made: one in cgroup v2, one a controller in v1 (and `unified` where both are)."""
     if (cgroups / "cgroup.controllers").exists():
         return [cgroups]
     return sorted(
@@ -102,7 +102,7 @@ def servers(resolv_conf: str) -> list[str]:
 
 
 def resolver(candidates: tuple[Path, ...] = RESOLVERS) -> tuple[Path, bool]:
-    """A resolv.conf for pods, and whether they can reach a server of it: a server on the host's loopback is out of their reach."""
+    """A resolv.conf for pods, and whether they reach a server of it: one on the host's loopback they do not."""
     for candidate in candidates:
         if candidate.exists() and any(not _loopback(server) for server in servers(candidate.read_text(encoding="utf-8"))):
             return candidate, True

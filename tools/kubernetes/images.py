@@ -14,7 +14,7 @@ EPOCH = "1970-01-01T00:00:00Z"
 
 
 def write_archive(target: Path, name: str, program: Path, *, user: str = "0") -> None:
-    """A docker-archive of the image `name`, whose only file is `program`, and which runs it. `user`: a number, or number:number."""
+    """A docker-archive of the image `name`, which holds `program` alone and runs it. `user`: a number, or number:number."""
     layer = _layer(program)
     digest = hashlib.sha256(layer).hexdigest()
     machine = os.uname().machine

@@ -14,7 +14,7 @@ from tools.kubernetes.processes import run
 
 
 def up(layout: Layout, report: Report) -> Cluster:
-    """`kind create cluster`, unless it stands; its context is renamed, so that it is called the same as a cluster of our own."""
+    """`kind create cluster`, unless it stands; its context gets the name that a cluster of our own has."""
     kubectl = _kubectl()
     if KIND_NAME not in run(["kind", "get", "clusters"]).stdout.split():
         layout.root.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from tools.kubernetes.address import CONTEXT
 
 
 def kubeconfig(url: str, pki: Path, certificate: str, context: str = CONTEXT) -> str:
-    """JSON, which is YAML too. It holds the key itself, as kind's does, so that it can be handed on; write it with mode 0600."""
+    """JSON, which is YAML too. It holds the key itself, as kind's does, so that it can be handed on: mode 0600."""
     user = {
         "client-certificate-data": _encoded(pki / f"{certificate}.crt"),
         "client-key-data": _encoded(pki / f"{certificate}.key"),

@@ -1,4 +1,4 @@
-"""The rules of netfilter that a node of ours makes, told from those that were there before. Pure, on the text of `iptables-save`."""
+"""The rules that a node of ours makes, told from those that were there before. Pure, on the text of `iptables-save`."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def set_names() -> list[str]:
 
 
 def overlapping(routes: str, networks: tuple[str, ...] = (POD_NETWORK, SERVICE_NETWORK), ours: str = INTERFACE) -> list[str]:
-    """Routes of `ip -json route` that lie inside one of our networks, other than our own: this machine uses the addresses already."""
+    """Routes of `ip -json route` that lie inside one of our networks, but for our own: the addresses are in use."""
     wanted = [ipaddress.IPv4Network(network) for network in networks]
     found = []
     for route in json.loads(routes or "[]"):

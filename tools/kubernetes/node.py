@@ -47,7 +47,7 @@ class Machine:
 
 
 def containerd(layout: Layout, machine: Machine, runc: Path) -> str:
-    """containerd's configuration, version 2 (containerd 1.x reads it, 2.x converts it). It writes outside `layout` as little as it can."""
+    """containerd's configuration, version 2 (containerd 1.x reads it, 2.x converts it). It keeps to `layout` where it can."""
     cri = "plugins.'io.containerd.grpc.v1.cri'"
     sections: dict[str, Mapping[str, object]] = {
         "": {
@@ -97,8 +97,8 @@ def _section(name: str, content: Mapping[str, object]) -> str:
 
 
 def network(layout: Layout) -> str:
-    """A pair of devices for each pod and a route to it, no bridge: whatever pods say to one another passes the host's netfilter, so
-    that Services and network policies hold between them without br_netfilter."""
+    """A pair of devices for each pod and a route to it, no bridge: what pods say to one another passes the host's netfilter,
+    so that Services and network policies hold between them without br_netfilter."""
     addresses = {
         "type": "host-local",
         "dataDir": str(layout.cni / "addresses"),
@@ -138,7 +138,7 @@ def kubelet_configuration(layout: Layout, machine: Machine) -> str:
         "failSwapOn": False,
         "podLogsDir": str(layout.logs / "pods"),
         "volumePluginDir": str(layout.kubelet / "volume-plugins"),
-        # A workstation's disk is often fuller than the defaults bear, and no registry would give back an image that was collected.
+        # A workstation's disk is often fuller than the defaults bear, and no registry would give back a collected image.
         "imageGCHighThresholdPercent": 100,
         "evictionHard": {
             "memory.available": "100Mi",

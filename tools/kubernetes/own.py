@@ -119,8 +119,8 @@ class Bringing:
         if first and any(netfilter.foreign_cluster(rules) for rules in before.rules.values()):
             self._layout.before.unlink()
             raise ClusterError(
-                "another Kubernetes runs on this machine (its chain KUBE-SERVICES is in netfilter), and two would undo each other's "
-                "rules. Use that one by its kube-context (--context), or take `up --tier api`, which runs no pods."
+                "another Kubernetes runs on this machine (its chain KUBE-SERVICES is in netfilter), and two would undo each "
+                "other's rules. Use that one by its kube-context (--context), or take `up --tier api`, which runs no pods."
             )
         network.prepare()
 

@@ -1,7 +1,7 @@
 """The programs that come from Debian: those of this machine if it has them, else its packages unpacked into the cache.
 
-Nothing is installed and no service is started or enabled, so `down` has none to remove. apt checks the packages against its signed
-lists; where this machine has no lists, they are fetched for the purpose.
+Nothing is installed and no service is started or enabled, so `down` has none to remove. apt checks the packages against its
+signed lists; where this machine has no lists, they are fetched for the purpose.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ API_NAMES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Leaf:
-    """A certificate: who it names, which groups it puts them in, and where it may serve. Without places it is a client's alone."""
+    """A certificate: who it names, which groups it puts them in, and where it may serve. Without places: a client's."""
 
     authority: str
     common_name: str
@@ -50,7 +50,7 @@ LEAVES: dict[str, Leaf] = {
         addresses=(API_SERVICE_ADDRESS, HOST_ADDRESS, LOOPBACK),
         client=False,
     ),
-    # Members of system:masters pass every check of authorisation; the kubelet's client needs less, but kubeadm gives it that too.
+    # Members of system:masters pass every check of authorisation; less would do for the kubelet's client, but kubeadm does so.
     "apiserver-kubelet-client": Leaf(authority="ca", common_name="kube-apiserver-kubelet-client", groups=("system:masters",)),
     "front-proxy-client": Leaf(authority="front-proxy-ca", common_name="front-proxy-client"),
     "admin": Leaf(authority="ca", common_name="kubernetes-admin", groups=("system:masters",)),

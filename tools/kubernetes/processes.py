@@ -1,4 +1,4 @@
-"""Processes that outlive the command that starts them: one record each, which a stranger with a reused number does not match."""
+"""Processes that outlive the command that starts them: one record each, which no stranger with a reused number matches."""
 
 from __future__ import annotations
 

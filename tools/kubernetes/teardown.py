@@ -1,4 +1,4 @@
-"""Removes a cluster of our own, and puts this machine back as it was: processes, mounts, control groups, network, rules, folders."""
+"""Removes a cluster of our own, and puts this machine back as it was: processes, mounts, groups, network, rules, folders."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from tools.cache import Report, remove
 from tools.kubernetes import host, netfilter, network
 from tools.kubernetes.address import HOST_ADDRESS, INTERFACE
+from tools.kubernetes.errors import ClusterError
 from tools.kubernetes.layout import Layout
 from tools.kubernetes.network import Before
 from tools.kubernetes.processes import Supervisor, run
@@ -35,6 +36,8 @@ CGROUP_NAME = "kubepods"
 
 def own(layout: Layout, report: Report) -> list[str]:
     """Remove the cluster; what could not be removed, in words. Without root there was never a node, and little to do."""
+    if layout.before.exists() and os.geteuid():
+        raise ClusterError("this cluster was made by root, and only root can remove it: try again with sudo.")
     before = network.recall(layout)
     supervisor = Supervisor(layout.processes, layout.logs)
     known = [name for name in ORDER if name in supervisor.names()]
@@ -54,7 +57,8 @@ def own(layout: Layout, report: Report) -> list[str]:
         restore_places(before)
         restore_settings(before)
     left = leftovers(layout, before)
-    if not any(line.startswith("mount") for line in left):  # never delete through a mount
+    # Never delete through a mount, nor what a second `down` needs to do better.
+    if all(line.startswith(("folder ", "setting ")) for line in left):
         forget(layout)
     return left
 
