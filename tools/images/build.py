@@ -6,14 +6,14 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from tools.cache import Report, cache_root, exclusive
 from tools.images import base, engine, inputs, secrets
-from tools.images.command import Build, command
+from tools.images.command import Build, command, naming, naming_file
 from tools.images.engine import Engine
 from tools.images.errors import ImageError
 from tools.images.inputs import pinned_base
@@ -72,8 +72,7 @@ def build(
                 fresh=fresh,
                 isolation=engine.isolation(container_engine, arguments.get("BASE", pinned.reference)),
             )
-            line = command(container_engine.kind, wanted)
-            follow(line, container_engine.environment, log, _Progress(target, report), folder=checkout)
+            _run(container_engine, wanted, checkout, log, _Progress(target, report))
     done = _built(container_engine, target, name)
     if done is None:
         raise ImageError(f"{name} was built, but {container_engine.kind} does not have it; the log: {log}")
@@ -114,6 +113,17 @@ def _built(container_engine: Engine, target: str, name: str) -> Built | None:
         return None
     digest = str(found["Id"])
     return Built(target, name, digest if digest.startswith("sha256:") else f"sha256:{digest}", int(found["Size"]))
+
+
+def _run(container_engine: Engine, wanted: Build, checkout: Path, log: Path, watch: Callable[[str], None]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        written = Path(folder) / "id"
+        line = command(container_engine.kind, wanted, written)
+        follow(line, container_engine.environment, log, watch, folder=checkout)
+        if container_engine.kind == "podman":
+            text = naming_file(wanted, written.read_text(encoding="ascii").strip())
+            written.with_name("Dockerfile").write_text(text, encoding="utf-8")
+            container_engine.output(*naming(wanted, Path(folder))[1:])
 
 
 class _Progress:

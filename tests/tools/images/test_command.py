@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
-from tools.images.command import Build, command
+from tools.images.command import Build, command, naming, naming_file
 
 BUILD = Build(
     target="gateway",
@@ -19,40 +20,50 @@ BUILD = Build(
 )
 
 
+ID = Path("/tmp/id")
+
+
 def pairs(line: list[str]) -> set[tuple[str, str]]:
-    return set(zip(line, line[1:], strict=False))
+    return set(pairwise(line))
 
 
-def test_both_engines_get_the_target_its_base_its_labels_and_the_authorities_as_a_secret() -> None:
+def test_both_engines_get_the_target_its_base_and_the_authorities_as_a_secret() -> None:
     for kind in ("docker", "podman"):
-        line = command(kind, BUILD)
+        line = command(kind, BUILD, ID)
         assert {
             ("--target", "gateway"),
             ("--build-arg", "BASE=localhost/assistant/base:bookworm"),
-            ("--label", "org.opencontainers.image.revision=f00"),
             ("--secret", "id=authorities,src=/etc/ssl/bundle.crt"),
             ("--build-arg", "HTTPS_PROXY"),
         } <= pairs(line)
         assert "--no-cache" not in line
 
 
+def test_labels_are_the_last_commits_whatever_the_cache_holds() -> None:
+    assert ("--label", "org.opencontainers.image.revision=f00") in pairs(command("docker", BUILD, ID))
+    assert naming_file(BUILD, "sha256:12") == 'FROM sha256:12\nLABEL org.opencontainers.image.revision="f00"\n'
+    line = naming(BUILD, Path("/tmp"))
+    assert "--no-cache" in line
+    assert {("--tag", BUILD.name), ("--timestamp", "1700000000")} <= pairs(line)
+
+
 def test_the_time_of_the_commit_is_the_time_of_image_and_files() -> None:
-    assert ("--timestamp", "1700000000") in pairs(command("podman", BUILD))
-    docker = command("docker", BUILD)
+    assert ("--timestamp", "1700000000") in pairs(command("podman", BUILD, ID))
+    docker = command("docker", BUILD, ID)
     assert ("--build-arg", "SOURCE_DATE_EPOCH=1700000000") in pairs(docker)
     assert ("--output", "type=docker,rewrite-timestamp=true") in pairs(docker)
 
 
 def test_outside_git_no_time_is_claimed() -> None:
-    line = command("podman", replace(BUILD, epoch=None))
+    line = command("podman", replace(BUILD, epoch=None), ID)
     assert "--timestamp" not in line
     assert not any("SOURCE_DATE_EPOCH" in word for word in line)
 
 
 def test_a_fresh_build_uses_no_layer_of_an_earlier_one() -> None:
-    assert "--no-cache" in command("podman", replace(BUILD, fresh=True))
+    assert "--no-cache" in command("podman", replace(BUILD, fresh=True), ID)
 
 
 def test_where_podman_cannot_start_containers_a_chroot_does() -> None:
-    line = command("podman", replace(BUILD, isolation=["--isolation", "chroot"]))
+    line = command("podman", replace(BUILD, isolation=["--isolation", "chroot"]), ID)
     assert ("--isolation", "chroot") in pairs(line)
