@@ -86,10 +86,10 @@ def test_containerd_keeps_to_the_folder_of_the_cluster() -> None:
 
 
 def test_a_sandbox_that_forbids_things_is_borne_and_an_ordinary_machine_keeps_its_defences() -> None:
-    ordinary = tomllib.loads(node.containerd(LAYOUT, machine(), Path("/r")))["plugins"]["io.containerd.grpc.v1.cri"]
-    confined = tomllib.loads(node.containerd(LAYOUT, machine(sandboxed=True), Path("/r")))["plugins"][
-        "io.containerd.grpc.v1.cri"
-    ]
+    ordinary, confined = (
+        tomllib.loads(node.containerd(LAYOUT, machine(sandboxed=sandboxed), Path("/r")))["plugins"]["io.containerd.grpc.v1.cri"]
+        for sandboxed in (False, True)
+    )
     assert (ordinary["disable_apparmor"], ordinary["restrict_oom_score_adj"]) == (False, False)
     assert (confined["disable_apparmor"], confined["restrict_oom_score_adj"]) == (True, True)
     assert (ordinary["containerd"]["snapshotter"], confined["containerd"]["snapshotter"]) == ("overlayfs", "native")

@@ -38,9 +38,7 @@ def test_the_start_time_is_read_past_a_name_with_blanks_and_brackets() -> None:
     assert state_letter(stat) == "S"
 
 
-def test_a_started_process_is_found_by_another_supervisor_and_has_a_session_of_its_own(
-    supervisor: Supervisor, tmp_path: Path
-) -> None:
+def test_a_started_process_is_found_again_and_has_a_session_of_its_own(supervisor: Supervisor, tmp_path: Path) -> None:
     record = supervisor.start(SLEEP, os.environ)
     assert Supervisor(tmp_path / "processes", tmp_path / "logs").find("sleep") == record
     assert os.getsid(record.pid) == record.pid
