@@ -12,7 +12,8 @@ Name = Literal["kinds", "metrics-server", "keda", "network-policies"]
 NAMES: tuple[Name, ...] = get_args(Name)
 
 METRICS_SERVER_VERSION = "v0.9.0"
-# 2.20 and not 2.17: only from 2.19 on can a metrics-api trigger add up the pods of a Service (see keda.py).
+# Not 2.17: a metrics-api trigger cannot add up the pods of a Service there, and before 2.20.0 it takes all Services of the
+# namespace for the one (KEDA #7641).
 KEDA_VERSION = "v2.20.2"
 KUBE_SCORE_VERSION = "v1.20.0"
 PROMETHEUS_OPERATOR_VERSION = "v0.83.0"
