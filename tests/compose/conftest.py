@@ -72,6 +72,13 @@ def running(container_engine: Engine, images: dict[str, str], tmp_path_factory: 
         yield Running(project, https_port, http_port, folder / "secrets")
     finally:
         project.down(volumes=True)
+    assert left_of(project) == []
+
+
+def left_of(project: Project) -> list[str]:
+    """Containers, volumes and networks that bear the project's name."""
+    lists = (["ps", "--all", "--format", "{{.Names}}"], ["volume", "ls", "--quiet"], ["network", "ls", "--format", "{{.Name}}"])
+    return [name for words in lists for name in project.engine.output(*words).split() if name.startswith(project.name)]
 
 
 def _fill(container_engine: Engine, volume: str, image: str) -> None:

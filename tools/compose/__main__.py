@@ -31,6 +31,8 @@ VARIABLES = {
     "redis": "REDIS_IMAGE",
     "reverse-proxy": "REVERSE_PROXY_IMAGE",
 }
+# Given to `up` in the environment (make compose-up HTTPS_PORT=9443), they are kept in app/.env for what comes after.
+KEPT = ("HTTPS_PORT", "HTTP_PORT", "BIND_ADDRESS", "SERVER_NAME", "CERTIFICATE_DIRECTORY", "EXTRA_CA")
 READY_SECONDS = 120.0
 
 
@@ -53,8 +55,10 @@ def main(arguments: list[str] | None = None) -> int:
 def _up() -> None:
     images = {VARIABLES[target]: build.build(target, CHECKOUT, _say).reference for target in inputs.DEFAULT_TARGETS}
     credentials.ensure(SECRETS)
-    bundle = os.environ.get("EXTRA_CA") or secrets.bundle(os.environ)
-    values = credentials.ensure_environment(ENVIRONMENT_FILE, {**images, **({"EXTRA_CA": str(bundle)} if bundle else {})})
+    bundle = secrets.bundle(os.environ)
+    given = {"EXTRA_CA": str(bundle)} if bundle else {}
+    given |= {name: os.environ[name] for name in KEPT if os.environ.get(name)}
+    values = credentials.ensure_environment(ENVIRONMENT_FILE, {**given, **images})
     _say("starting; the first time the model is fetched, converted and measured, which takes one to three minutes")
     project(values).up(_say)
     port = int(values.get("HTTPS_PORT", "8443"))
