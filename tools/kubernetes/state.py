@@ -36,7 +36,8 @@ def ready_nodes(cluster: Cluster) -> dict[str, bool] | None:
 def describe(cluster: Cluster) -> list[str]:
     supervisor = _supervisor(cluster)
     lines = [f"cluster: {cluster.kind}, context {cluster.context}, {'made by `up`' if cluster.made else 'not made by `up`'}"]
-    for name in expected(cluster):
+    # Addons may run processes of their own; a record of theirs is not taken away when they die.
+    for name in dict.fromkeys((*expected(cluster), *supervisor.names())):
         record = supervisor.find(name)
         lines.append(f"  {name}: {f'process {record.pid}' if record else f'DOES NOT RUN, see {supervisor.log(name)}'}")
     nodes = ready_nodes(cluster)
