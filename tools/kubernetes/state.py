@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from tools.kubernetes.address import DNS_SERVICE_ADDRESS, HOST_ADDRESS, POD_NETWORK, SERVICE_NETWORK
-from tools.kubernetes.cluster import Cluster
+from collections.abc import Mapping
+
+from tools.kubernetes.address import DNS_SERVICE_ADDRESS, HOST_ADDRESS, NODE_NAME, POD_NETWORK, SERVICE_NETWORK
+from tools.kubernetes.cluster import Cluster, Kind
 from tools.kubernetes.processes import Supervisor
 
 API_PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "volumes")
@@ -17,12 +19,23 @@ def expected(cluster: Cluster) -> tuple[str, ...]:
 
 
 def whole(cluster: Cluster) -> bool:
-    """Every process runs, the API server answers, and every node is ready."""
+    """Every process of it runs, the API server answers, and pods have a node to run on."""
     supervisor = _supervisor(cluster)
     if any(supervisor.find(name) is None for name in expected(cluster)):
         return False
     nodes = ready_nodes(cluster)
-    return nodes is not None and all(nodes.values()) and (bool(nodes) or cluster.kind == "own-api")
+    return nodes is not None and enough(cluster.kind, nodes)
+
+
+def enough(kind: Kind, nodes: Mapping[str, bool]) -> bool:
+    """Whether the nodes that must be ready are. A node made by hand, for the scheduler to consider, never is."""
+    match kind:
+        case "own":
+            return nodes.get(NODE_NAME, False)
+        case "own-api":
+            return True
+        case _:
+            return any(nodes.values())
 
 
 def ready_nodes(cluster: Cluster) -> dict[str, bool] | None:

@@ -12,6 +12,7 @@ from tools.kubernetes import cluster as clusters
 from tools.kubernetes.cluster import Cluster, Kind, client_minor, current, kind_of, load, load_command, save
 from tools.kubernetes.errors import ClusterError
 from tools.kubernetes.layout import Layout
+from tools.kubernetes.state import enough
 
 
 @pytest.fixture
@@ -71,3 +72,18 @@ def test_the_clients_version_is_read_with_a_suffix_too() -> None:
 def test_kubectl_is_always_told_which_cluster_is_meant(own: Cluster) -> None:
     assert own.arguments()[1:5] == ["--kubeconfig", str(own.kubeconfig), "--context", "assistant"]
     assert clusters.KIND_NAME == "assistant"
+
+
+@pytest.mark.parametrize(
+    ("kind", "nodes", "well"),
+    [
+        ("own", {"assistant-1": True, "made-by-hand": False}, True),
+        ("own", {"assistant-1": False, "made-by-hand": True}, False),
+        ("own", {}, False),
+        ("own-api", {}, True),
+        ("other", {"a": False, "b": True}, True),
+        ("other", {}, False),
+    ],
+)
+def test_a_cluster_is_whole_when_pods_have_a_node_to_run_on(kind: Kind, nodes: dict[str, bool], well: bool) -> None:
+    assert enough(kind, nodes) is well
