@@ -14,8 +14,10 @@ from cluster_deployment import ClusterDeployment, wait_until
 from infra.kubernetes import names
 
 GPU_NODE, PLAIN_NODE = "hand-made-gpu", "hand-made-plain"
-CONNECT = """
-import socket, sys
+SETTLE_SECONDS = 5
+CONNECT = f"""
+import socket, sys, time
+time.sleep({SETTLE_SECONDS})  # a network plugin learns of a pod when it runs, and a policy holds a moment later
 for target in sys.argv[1:]:
     host, _, port = target.rpartition(":")
     try:
@@ -134,7 +136,13 @@ def _rendered_gpu_inference(deployed: ClusterDeployment) -> dict[str, Any]:
     from rendering import render
 
     settings = deployed.engine.settings()
-    cuda = settings.model_copy(update={"inference": settings.inference.model_copy(update={"device": "cuda"})})
+    # A volume that is mounted once keeps all who read it on the node of the first.
+    cuda = settings.model_copy(
+        update={
+            "inference": settings.inference.model_copy(update={"device": "cuda"}),
+            "storage": settings.storage.model_copy(update={"model_access": "ReadWriteMany"}),
+        }
+    )
     return next(it for it in render(cuda) if (it["kind"], it["metadata"]["name"]) == ("Deployment", "inference"))
 
 

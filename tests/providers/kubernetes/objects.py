@@ -59,6 +59,8 @@ class Objects:
                     (cause["field"], cause["message"])
                     for cause in error.causes
                     if not cause["field"].startswith("metadata.name")
+                    # A port or an address that is given away in the whole cluster: to this very object, as a rule.
+                    and "already allocated" not in cause["message"]
                 ]
         except UnknownKindError:
             pass
