@@ -18,7 +18,7 @@ from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.errors import ClusterError
 
 USER = "1000"  # upstream's pods demand a user other than root
-PATIENCE = 180.0  # seconds
+PATIENCE = 120.0  # seconds
 DEPLOYMENTS: Mapping[Name, tuple[str, tuple[str, ...]]] = {
     "metrics-server": (metrics_server.NAMESPACE, (metrics_server.NAME,)),
     "keda": (keda.NAMESPACE, keda.DEPLOYMENTS),
@@ -136,9 +136,11 @@ class Installation:
     def _await(self, name: Name) -> None:
         namespace, deployments = DEPLOYMENTS.get(name, ("", ()))
         for deployment in deployments:
-            self._cluster.run(
-                "rollout", "status", f"deployment/{deployment}", f"--namespace={namespace}", f"--timeout={PATIENCE:.0f}s"
-            )
+            place = (f"deployment/{deployment}", f"--namespace={namespace}")
+            done = self._cluster.try_run("rollout", "status", *place, f"--timeout={PATIENCE:.0f}s")
+            if done.returncode:
+                log = self._cluster.try_run("logs", *place, "--tail=8")
+                raise ClusterError(f"{name} does not become ready: {done.stderr.strip()}\n{(log.stdout or log.stderr).strip()}")
         if name in API_SERVICES:
             self._cluster.run(
                 "wait", "--for=condition=Available", f"apiservice/{API_SERVICES[name]}", f"--timeout={PATIENCE:.0f}s"

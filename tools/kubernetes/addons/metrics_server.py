@@ -15,6 +15,7 @@ LABELS = {"k8s-app": NAME}  # upstream's kustomization adds it
 SECRET = "metrics-server-certificate"  # noqa: S105 - a name
 API_SERVICE = "v1beta1.metrics.k8s.io"
 RESOLUTION = "10s"  # the shortest that it allows; the default is 60s
+KUBELET_TIMEOUT = "5s"  # must be shorter
 PORT = 10250
 
 
@@ -28,6 +29,7 @@ def arguments(*, kubelet_authority: bool) -> list[str]:
         "--kubelet-preferred-address-types=InternalIP",
         "--kubelet-use-node-status-port",
         f"--metric-resolution={RESOLUTION}",
+        f"--kubelet-request-timeout={KUBELET_TIMEOUT}",
         trust,
     ]
 
