@@ -91,7 +91,11 @@ def _fill(container_engine: Engine, volume: str, image: str) -> None:
     found = Store(store).find(recipe.key)
     if found is None or os.environ.get("ASSISTANT_TEST_FETCH"):
         return
-    container_engine.output("volume", "create", volume)
+    # As compose itself would: it removes what bears its labels.
+    project, _, key = volume.partition("_")
+    labels = {"com.docker.compose.project": project, "io.podman.compose.project": project, "com.docker.compose.volume": key}
+    options = [word for name, value in labels.items() for word in ("--label", f"{name}={value}")]
+    container_engine.output("volume", "create", *options, volume)
     entry, link = found[0].name, f".recipes/{recipe.key}"
     script = f"mkdir -p /models/.recipes && cp -a /store/{entry} /models/ && cp -a /store/{link} /models/.recipes/"
     mounts = ["--volume", f"{store}:/store:ro", "--volume", f"{volume}:/models"]
