@@ -163,7 +163,7 @@ def _triggers(part: Scaled, namespace: pulumi.Input[str], bounds: Bounds) -> lis
     if part == "worker":
         # Every gateway pod reads the same queue, so any of them answers for all.
         return [_trigger("gateway", namespace, BACKLOG_METRIC, bounds.target)]
-    # Each inference pod has a queue of its own. KEDA before 2.19 does not know how to add them up and reads one of them.
+    # Each inference pod has a queue of its own. KEDA before 2.20 does not know how to add up just them.
     adding_up = {"aggregateFromKubeServiceEndpoints": "true", "aggregationType": "sum"}
     own = _trigger("inference", namespace, QUEUE_METRIC, bounds.target, **adding_up)
     # Without a pod there is no queue to read.

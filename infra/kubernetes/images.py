@@ -60,9 +60,9 @@ def status(props: Props) -> str:
 
 
 def on_every_node(nodes: Mapping[str, Any], reference: str) -> bool:
-    """Of those that say what images they have. Pure."""
+    """Of those that say what images they have, some of which have lost their names. Pure."""
     known = [node.get("status", {}).get("images") for node in nodes.get("items", [])]
-    names = [{name for image in images for name in image.get("names", [])} for images in known if images]
+    names = [{name for image in images for name in image.get("names") or []} for images in known if images]
     return bool(names) and all(reference in held for held in names)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from tools.pulumi.environment import engine_environment
+from tools.stack.__main__ import refresh_flags
 from tools.stack.engine import POLICY_PACK, Engine
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -91,7 +92,7 @@ class Deployment(ABC):
         return self.pulumi("up", "--yes", "--skip-preview", *pack)
 
     def refresh(self) -> Run:
-        return self.pulumi("refresh", "--yes", "--skip-preview")
+        return self.pulumi("refresh", "--yes", "--skip-preview", *refresh_flags(self.engine))
 
     def destroy(self) -> Run:
         return self.pulumi("destroy", "--yes", "--skip-preview", "--run-program")

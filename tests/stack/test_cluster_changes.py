@@ -52,7 +52,7 @@ def test_a_new_api_key_rolls_the_gateway_alone_and_is_the_one_that_opens(
 
 def test_mends_what_somebody_removed_by_hand(deployed: ClusterDeployment) -> None:
     deployed.kubectl("delete", "networkpolicy", "default-deny")
-    deployed.kubectl("delete", "deployment", "worker", "--wait=true")
+    deployed.kubectl("delete", "deployment", "worker", "--ignore-not-found")
     assert deployed.refresh().code == 0
     run = deployed.up()
     assert run.code == 0, run.screen

@@ -12,6 +12,7 @@ from pathlib import Path
 from tools.pulumi.environment import engine_environment
 from tools.stack import conversation, logs, preflight, reach, teardown, welcome
 from tools.stack.assistant import Assistant, AssistantError
+from tools.stack.cluster import is_cluster
 from tools.stack.engine import POLICY_PACK, Engine, EngineError
 from tools.stack.reach import reached
 
@@ -56,7 +57,13 @@ def refresh(engine: Engine, _options: argparse.Namespace) -> int:
     engine.prepare()
     engine = preflight.ready(engine, "Looking at")
     # A create that was cut off is repaired by the next up, whatever became of it: it need not be asked about.
-    return engine.stream("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
+    return engine.stream("refresh", "--yes", "--skip-preview", "--clear-pending-creates", *refresh_flags(engine))
+
+
+def refresh_flags(engine: Engine) -> tuple[str, ...]:
+    """A cluster's resources are looked at as the state has them. With the program (tools/pulumi/environment.py), engine 3.251.0
+    ends with "registration isn't pending" when something is gone that a component depends on."""
+    return ("--run-program=false",) if is_cluster(engine) else ()
 
 
 def down(engine: Engine, _options: argparse.Namespace) -> int:
