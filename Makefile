@@ -12,7 +12,7 @@ stack  := $(venv) -m tools.stack --stack $(STACK)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help environment up preview refresh down destroy clean outputs set ask say logs forward cluster cluster-down images \
+.PHONY: help environment up preview refresh down destroy clean outputs set ask say logs forward cluster cluster-down images compose-up compose-down \
         test test-cluster test-bootstrap bench bench-cold lint format lock
 
 help: ## List the commands
@@ -65,11 +65,18 @@ cluster-down: environment ## Remove it, and all that it left on this machine
 images: environment ## Build the container images (TARGET=gateway builds one)
 	@$(venv) -m tools.images build $(if $(TARGET),--target $(TARGET))
 
+compose-up: environment ## The assistant in containers on this machine, by app/compose.yaml (docs/images.md)
+	@$(venv) -m tools.compose up
+
+compose-down: environment ## Stop them (VOLUMES=1 removes their data, the model and the secrets as well)
+	@$(venv) -m tools.compose down $(if $(filter 1,$(VOLUMES)),--volumes)
+
 test: environment ## All tests, lint included; seconds of each suite, and a closing table
 	@$(venv) -m tools.suites $(SUITES)
 
 test-cluster: environment ## The stack on a real Kubernetes, and compose.yaml: root, about 8 minutes once all is built
-	@$(venv) -m tools.suites cluster compose
+	@$(venv) -m tools.images engine --install
+	@$(venv) -m tools.suites cluster plugin compose
 
 test-bootstrap: environment ## The set-up from nothing: empty HOME, cache and PATH (up to 10 minutes)
 	@$(venv) -m pytest -q tests/bootstrap -m bootstrap

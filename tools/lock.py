@@ -14,15 +14,17 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 FOLDER = CHECKOUT / "requirements"
 # name of the lock -> extra of pyproject.toml
 LOCKS = {"development": "development", "gateway": "gateway", "inference-cpu": "cpu", "inference-gpu": "gpu"}
+# What the images are built with (app/Dockerfile), each with the comment that heads its lock: name of the lock -> package
+TOOLS = {"pip": "pip", "sbom": "cyclonedx-bom"}
+FLAGS = ("--universal", "--generate-hashes", "--no-emit-index-url", "--no-header", "--python-version", "3.11", "--quiet")
 
 
 def command(lock: str, extra: str, *, upgrade: bool) -> list[str]:
     """The uv call that writes one lock."""
-    flags = ["--universal", "--generate-hashes", "--no-emit-index-url", "--no-header", "--python-version", "3.11", "--quiet"]
     constraint = [] if lock == "development" else ["--constraint", "requirements/development.lock"]
     newest = ["--upgrade"] if upgrade else []
     return [
-        *(sys.executable, "-m", "uv", "pip", "compile", *flags, *constraint, *newest),
+        *(sys.executable, "-m", "uv", "pip", "compile", *FLAGS, *constraint, *newest),
         *("--extra", extra, "--output-file", f"requirements/{lock}.lock", "pyproject.toml"),
     ]
 
@@ -31,7 +33,17 @@ def main(arguments: list[str]) -> int:
     for lock, extra in LOCKS.items():
         print(f"{lock}.lock", flush=True)
         subprocess.run(command(lock, extra, upgrade="--upgrade" in arguments), cwd=CHECKOUT, check=True)
+    for lock, package in TOOLS.items():
+        print(f"{lock}.lock", flush=True)
+        _lock_tool(FOLDER / f"{lock}.lock", package, ["--upgrade"] if "--upgrade" in arguments else [])
     return 0
+
+
+def _lock_tool(file: Path, package: str, newest: list[str]) -> None:
+    heading = file.read_text(encoding="utf-8").splitlines()[0]
+    command = [sys.executable, "-m", "uv", "pip", "compile", *FLAGS, *newest, "--no-annotate", "--output-file", str(file), "-"]
+    subprocess.run(command, cwd=CHECKOUT, input=package, text=True, check=True)
+    file.write_text(f"{heading}\n{file.read_text(encoding='utf-8')}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""``python -m tools.images build|list|sbom|save``: the images of the assistant (docs/images.md).
+"""``python -m tools.images build|engine|list|sbom|save``: the images of the assistant (docs/images.md).
 
 Progress goes to standard error, the result to standard output. Exit status: 0 done, 1 failed, 2 wrong usage.
 """
@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
-from tools.images import build, engine, inputs
+from tools.images import build, engine, inputs, installation
 from tools.images.errors import ImageError
 from tools.images.sbom import extract
 
@@ -22,6 +23,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.command == "build":
             _build(options.target or list(inputs.DEFAULT_TARGETS), options.registry, fresh=options.fresh)
+        elif options.command == "engine":
+            found = installation.ensure(os.environ, _report) if options.install else engine.find(os.environ)
+            print(f"images are built with {found.kind}")
         elif options.command == "list":
             _list()
         else:
@@ -75,6 +79,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     build_command.add_argument(
         "--fresh", action="store_true", help="build anew without any cache, for Debian's newest packages"
     )
+    engine_command = commands.add_parser("engine", help="the container engine that is used")
+    engine_command.add_argument("--install", action="store_true", help="where none runs: podman, with apt-get (root)")
     commands.add_parser("list", help="the images of this checkout, and whether the engine has them")
     sbom_command = commands.add_parser("sbom", help="an image's bill of materials, CycloneDX as JSON")
     sbom_command.add_argument("target", choices=names)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tools.kubernetes.addons.policy.netfilter import in_place, script
 from tools.kubernetes.addons.policy.selection import isolations, pods_of
-from tools.kubernetes.addons.policy.watching import Copy, Server
+from tools.kubernetes.watching import Copy, Server
 
 PATHS = {
     "policies": "/apis/networking.k8s.io/v1/networkpolicies",
