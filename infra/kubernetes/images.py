@@ -77,11 +77,13 @@ def provide(props: Props) -> Props:
         if props.get("registry"):
             image = push(built, props["registry"])
         else:
-            with tempfile.TemporaryDirectory(prefix="assistant-image-") as folder:
-                file = Path(folder) / f"{props['target']}.tar"
-                archive(built, file)
-                cluster_at(props["context"], props.get("kubeconfig")).load(file, say)
             image = props["reference"]
+            cluster = cluster_at(props["context"], props.get("kubeconfig"))
+            if not on_every_node(cluster.get("nodes"), image):  # its name is a digest over all that goes in
+                with tempfile.TemporaryDirectory(prefix="assistant-image-") as folder:
+                    file = Path(folder) / f"{props['target']}.tar"
+                    archive(built, file)
+                    cluster.load(file, say)
     except (ImageError, ClusterError) as error:
         raise DeploymentError(str(error)) from error
     return {**inputs_of(props), "image": image, "status": "there"}

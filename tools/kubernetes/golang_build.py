@@ -179,7 +179,8 @@ class _Go:
             go = golang.ensure(cache, environ, report)
         except InstallError as error:
             raise ClusterError(str(error)) from error
-        environment = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", **environ}  # static, and no C compiler needed
+        # Static, and no C compiler needed. A program may ask for a newer Go than the one at hand: Go fetches it as any module.
+        environment = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "auto", **environ}
         if not go.borrowed:
             work = cache / "go" / "work"
             environment |= {"GOPATH": str(work / "path"), "GOCACHE": str(work / "build")}
