@@ -77,8 +77,12 @@ ON_KUBERNETES = (
         environment={"ASSISTANT_TARGET": "cluster", **SHANGHAI},
         cluster=True,
     ),
-    Suite(name="plugin", pytest=("tests/providers", "-m", "cluster", "-n3"), cluster=True),
-    Suite(name="compose", pytest=("tests/compose", "-m", "compose")),
+    # Side by side, a file at a time: both wait more than they compute.
+    Suite(
+        name="plugin and compose",
+        pytest=("tests/providers", "tests/compose", "-m", "cluster or compose", "-n3", "--dist=loadfile"),
+        cluster=True,
+    ),
 )
 
 
@@ -89,12 +93,9 @@ def main(names: list[str]) -> int:
         print(f"unknown suite: {', '.join(unknown)}; known: {', '.join(known)}", file=sys.stderr)
         return 2
     environment = engine_environment(CHECKOUT, environment=os.environ)
-    outcomes = []
-    for suite in [known[name] for name in names] if names else SUITES:
-        print(f"\n=== {suite.name}", flush=True)
-        with cluster(environment) if suite.cluster else contextlib.nullcontext():
-            outcomes.append(_run(suite, environment | suite.environment))
-        print(f"=== {suite.name}: {outcomes[-1].seconds:.0f} s", flush=True)
+    wanted = [known[name] for name in names] if names else list(SUITES)
+    with cluster(environment) if any(suite.cluster for suite in wanted) else contextlib.nullcontext():
+        outcomes = [_timed(suite, environment | suite.environment) for suite in wanted]
     print(f"\n{table(outcomes)}")
     return 0 if all(outcome.ok for outcome in outcomes) else 1
 
@@ -102,7 +103,8 @@ def main(names: list[str]) -> int:
 @contextlib.contextmanager
 def cluster(environment: dict[str, str]) -> Iterator[None]:
     """The Kubernetes of ``make cluster``, taken down again if it was not up before. What fails to start shows in the tests."""
-    was_up = _call([*PYTHON, "tools.kubernetes", "status", "--quiet"], environment) == 0
+    status = [*PYTHON, "tools.kubernetes", "status"]
+    was_up = subprocess.run(status, cwd=CHECKOUT, env=environment, capture_output=True, check=False).returncode == 0
     start = time.monotonic()
     _call([*PYTHON, "tools.kubernetes", "up"], environment)
     print(f"=== the cluster is up after {time.monotonic() - start:.0f} s", flush=True)
@@ -111,6 +113,13 @@ def cluster(environment: dict[str, str]) -> Iterator[None]:
     finally:
         if not was_up:
             _call([*PYTHON, "tools.kubernetes", "down"], environment)
+
+
+def _timed(suite: Suite, environment: dict[str, str]) -> Outcome:
+    print(f"\n=== {suite.name}", flush=True)
+    outcome = _run(suite, environment)
+    print(f"=== {suite.name}: {outcome.seconds:.0f} s", flush=True)
+    return outcome
 
 
 def _run(suite: Suite, environment: dict[str, str]) -> Outcome:
