@@ -9,22 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 import tempfile
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, cast
 
 from tools.cache import Report, cache_root, exclusive, published
 from tools.kubernetes.errors import ClusterError
 from tools.pulumi import golang
 from tools.pulumi.errors import InstallError
 
-LAST_LINES = 20
 SECONDS_BETWEEN_LINES = 5.0
 
 
@@ -190,28 +185,8 @@ class _Go:
         self, arguments: Iterable[str], folder: Path, what: str, watch: Callable[[str], None] = lambda line: None
     ) -> str:
         """Standard output of a Go command; `watch` sees each line of standard error. Raises `ClusterError`."""
-        last: deque[str] = deque(maxlen=LAST_LINES)
-        command = [str(self.executable), *arguments]
-        with subprocess.Popen(
-            command,
-            cwd=folder,
-            env=dict(self.environment),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-        ) as child:
-            stdout, stderr = cast(IO[str], child.stdout), cast(IO[str], child.stderr)
-            written: list[str] = []
-            reader = threading.Thread(target=lambda: written.append(stdout.read()))
-            reader.start()
-            for line in stderr:
-                last.append(line.rstrip())
-                watch(line)
-            reader.join()
-        if child.returncode:
-            raise ClusterError(
-                f"`go {command[1]}` failed while {what}:\n" + "\n".join([*last, *"".join(written).splitlines()[-3:]])
-            )
-        return "".join(written)
+        command = list(arguments)
+        try:
+            return golang.run(self.executable, command, folder, self.environment, watch)
+        except golang.GoFailed as failure:
+            raise ClusterError(f"`go {command[0]}` failed while {what}:\n{failure}") from None

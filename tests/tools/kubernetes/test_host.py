@@ -58,8 +58,8 @@ def test_control_groups_of_both_versions_are_found(tmp_path: Path) -> None:
 
 def test_an_overlay_upon_an_overlay_is_avoided() -> None:
     mounts = "overlay / overlay rw 0 0\nproc /proc proc rw 0 0\n/dev/sda1 /home/a\\040b ext4 rw 0 0\n"
-    assert filesystem_of(Path("/work/x"), mounts) == "overlay"
-    assert not supports_overlay(Path("/work/x"), mounts)
+    assert filesystem_of(Path("/srv/x"), mounts) == "overlay"
+    assert not supports_overlay(Path("/srv/x"), mounts)
     assert supports_overlay(Path("/home/a b/checkout"), mounts)
     assert supports_overlay(Path("/work"), mounts + "tmpfs / ext4 rw 0 0\n"), "the latest mount covers the earlier"
 
