@@ -71,7 +71,7 @@ compose-up: environment ## The assistant in containers on this machine, by app/c
 compose-down: environment ## Stop them (VOLUMES=1 removes their data, the model and the secrets as well)
 	@$(venv) -m tools.compose down $(if $(filter 1,$(VOLUMES)),--volumes)
 
-test: environment ## All tests, lint included; seconds of each suite, and a closing table
+test: environment ## All tests that need neither root nor a cluster, lint included; seconds of each suite, and a closing table
 	@$(venv) -m tools.suites $(SUITES)
 
 test-cluster: environment ## The stack on a real Kubernetes, and compose.yaml: root, about 8 minutes once all is built
