@@ -68,7 +68,7 @@ images: environment ## Build the container images (TARGET=gateway builds one)
 compose-up: environment ## The assistant in containers on this machine, by app/compose.yaml (docs/images.md)
 	@$(venv) -m tools.compose up
 
-compose-down: environment ## Stop them (VOLUMES=1 removes their data, the model and the secrets as well)
+compose-down: environment ## Stop them (VOLUMES=1 forgets the model, the queue and the certificate as well)
 	@$(venv) -m tools.compose down $(if $(filter 1,$(VOLUMES)),--volumes)
 
 test: environment ## All tests that need neither root nor a cluster, lint included; seconds of each suite, and a closing table

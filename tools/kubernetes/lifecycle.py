@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import importlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from tools.cache import Report
 from tools.kubernetes import access, cluster, host, kind, own, state, teardown
@@ -51,7 +49,9 @@ def up(
         else:
             chosen = _choose(layout, context, tier, report)
         if chosen.made if addons is None else addons:
-            _addons("install", chosen, report)
+            from tools.kubernetes import addons as installer  # late: `status` and `load` need none of it
+
+            installer.install(chosen, report)
     report(_how_to_use(chosen))
     return chosen
 
@@ -106,8 +106,6 @@ def down(report: Report, checkout: Path = CHECKOUT) -> bool:
         if not layout.root.exists():
             report("there is no cluster to remove")
             return True
-        if standing:
-            _addons("remove", standing, report)
         left = teardown.own(layout, report)
     for line in left:
         report(f"still there: {line}")
@@ -124,14 +122,6 @@ def status(report: Report, checkout: Path = CHECKOUT) -> bool:
     for line in state.describe(standing):
         report(line)
     return state.whole(standing)
-
-
-def _addons(verb: str, chosen: Cluster, report: Report) -> None:
-    """`tools.kubernetes.addons.install` or `.remove`; imported late, for `status` and `load` need none of it."""
-    module: Any = importlib.import_module("tools.kubernetes.addons")
-    action = getattr(module, verb, None)
-    if action:
-        action(chosen, report)
 
 
 def _how_to_use(chosen: Cluster) -> str:
