@@ -15,7 +15,7 @@ _Label = Annotated[
     str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"), Allowed("lower case letters, digits and dashes, at most 63")
 ]
 # Kubernetes' resource quantities, in the forms that people write.
-_QUANTITY = r"^[1-9][0-9]*(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
+_QUANTITY = r"^[1-9][0-9]*(\.[0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)$"
 _Cpu = Annotated[str, Field(pattern=r"^([1-9][0-9]*m|[0-9]+(\.[0-9]+)?)$"), Allowed("cores: 2, 0.5 or 500m")]
 _Bytes = Annotated[str, Field(pattern=_QUANTITY), Allowed("bytes: 512Mi, 10Gi")]
 _Replicas = Annotated[int, Field(ge=0, le=1000), Allowed("a whole number from 0 to 1000")]
@@ -131,6 +131,16 @@ class Compute(Section):
     cpu: _Cpu
     cpu_limit: _Cpu
     memory: _Bytes
+
+    @model_validator(mode="after")
+    def _within_its_limit(self) -> Compute:
+        if _millicores(self.cpu) > _millicores(self.cpu_limit):
+            raise ValueError(f"cpu ({self.cpu}) must not be above cpuLimit ({self.cpu_limit})")
+        return self
+
+
+def _millicores(cpu: str) -> float:
+    return float(cpu.removesuffix("m")) if cpu.endswith("m") else float(cpu) * 1000
 
 
 def _compute(cpu: str, cpu_limit: str, memory: str) -> Compute:

@@ -138,7 +138,11 @@ def scaled_object(part: Scaled, namespace: pulumi.Input[str], settings: Settings
             "replicas": max(1, bounds.minimum),
             "behavior": "currentReplicasIfHigher",
         },
-        "advanced": {"horizontalPodAutoscalerConfig": {"behavior": behavior(scaling.scale_down_seconds)}},
+        "advanced": {
+            "horizontalPodAutoscalerConfig": {"behavior": behavior(scaling.scale_down_seconds)},
+            # A part that stands at 0 when KEDA is switched off would stay there: an HPA leaves 0 alone.
+            **({} if bounds.minimum else {"restoreToOriginalReplicaCount": True}),
+        },
         "triggers": _triggers(part, namespace, bounds),
     }
 

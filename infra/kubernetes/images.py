@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -101,7 +102,7 @@ def cluster_at(context: str, kubeconfig: str | None) -> Cluster:
         kind=kind_of(context),
         context=context,
         kubeconfig=Path(kubeconfig) if kubeconfig else None,
-        kubectl=find_kubectl(say),
+        kubectl=Path(found) if (found := shutil.which("kubectl")) else find_kubectl(say),  # the user's: it fits their cluster
         made=False,
         layout=Layout.of(CHECKOUT),
     )

@@ -22,10 +22,11 @@ from infra.kubernetes.container import Container
 from infra.kubernetes.files import SecretFiles
 from infra.kubernetes.model import models_mount
 from infra.kubernetes.names import INFERENCE_PORT, INFERENCE_SERVICE, METRICS_PORT, selector
+from infra.kubernetes.placement import one_node
 from infra.kubernetes.pod import Pod
-from infra.kubernetes.probes import http_probes
+from infra.kubernetes.probes import READY, http_probes
 from infra.kubernetes.quantities import cores
-from infra.kubernetes.workload import WorkloadArgs, disruption_budget, metadata, metrics_service_of, service_account
+from infra.kubernetes.workload import UNAWAITED, WorkloadArgs, disruption_budget, metadata, metrics_service_of, service_account
 from infra.settings import Settings
 
 # The init container's patience: a pod may come while another model is still being made.
@@ -55,14 +56,15 @@ class Inference(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         account = service_account("inference", namespace, child)
         secret = SECRETS.secret(args.secrets.values, namespace, child)
-        disruption_budget("inference", namespace, child)
+        # Pods on one volume leave a node together: none could start elsewhere while another stays.
+        disruption_budget("inference", namespace, child, max_unavailable="100%" if one_node(settings) else 1)
 
         waiting = Container(
             name="verify-model",
             image=args.image,
             command=["python", "-m", "app.models.wait", args.model_path, "--seconds", str(WAIT_SECONDS)],
             compute=WAITING,
-            mounts=[models_mount()],
+            mounts=[models_mount(settings)],
         )
         on_gpus = settings.inference.device == "cuda"
         container = Container(
@@ -75,9 +77,9 @@ class Inference(pulumi.ComponentResource):
                 **SECRETS.environment(),
                 **_serving(settings, args.model_path),
             },
-            mounts=[SECRETS.mount(), models_mount()],
+            mounts=[SECRETS.mount(), models_mount(settings)],
             ports={"http": INFERENCE_PORT, "metrics": METRICS_PORT},
-            probes=http_probes("http", starts_within=START_SECONDS),
+            probes=http_probes("http", starts_within=START_SECONDS, started=READY),
             pre_stop_seconds=PRE_STOP_SECONDS,
             gpus=settings.resources.gpus if on_gpus else 0,
         )
@@ -101,7 +103,8 @@ class Inference(pulumi.ComponentResource):
         )
         self.service = Service(
             "inference-service",
-            metadata=metadata("inference", namespace, INFERENCE_SERVICE),
+            # Its Deployment is waited for, longer than the plugin would wait for an endpoint.
+            metadata=metadata("inference", namespace, INFERENCE_SERVICE, UNAWAITED),
             spec=ServiceSpecArgs(
                 type="ClusterIP",
                 selector=selector("inference"),

@@ -33,7 +33,6 @@ from infra.kubernetes.trust import OPENSSL_VARIABLE, PIP_VARIABLE, trusting
 from infra.kubernetes.workload import UNAWAITED, WorkloadArgs, metadata, service_account
 from infra.settings import Settings
 
-CLAIM = "models"
 JOB_SECONDS = 3600
 GRACE_SECONDS = 30
 ATTEMPTS = 4  # a network may fail and a node may go
@@ -76,7 +75,7 @@ class Model(pulumi.ComponentResource):
                 "PIP_NO_CACHE_DIR": "1",
                 **(trusting(OPENSSL_VARIABLE, PIP_VARIABLE) if args.authorities else {}),
             },
-            mounts=[models_mount(writable=True), *([authorities_mount()] if args.authorities else [])],
+            mounts=[models_mount(settings, writable=True), *([authorities_mount()] if args.authorities else [])],
             disk=Disk(request="256Mi", limit="2Gi", temporary="1Gi"),
         )
         pod = Pod(part="model", settings=settings, container=container, grace_seconds=GRACE_SECONDS, restart="Never")
@@ -134,20 +133,25 @@ def job_name(settings: Settings, image: str, authorities: str | None) -> str:
         "image": image,
         "resources": settings.resources.model.model_dump(),
         "device": settings.inference.device,
-        "access": settings.storage.model_access,
+        "claim": claim_name(settings),
         "pullSecret": settings.images.pull_secret,
         "authorities": authorities,
     }
     return f"model-{digest_of(content)[:12]}"
 
 
-def models_mount(*, writable: bool = False) -> Mount:
-    claim = PersistentVolumeClaimVolumeSourceArgs(claim_name=CLAIM)
+def claim_name(settings: Settings) -> str:
+    """By what cannot be changed of a claim: another class or access makes another volume, filled before the old one goes."""
+    return f"models-{digest_of([settings.storage.storage_class, settings.storage.model_access])[:8]}"
+
+
+def models_mount(settings: Settings, *, writable: bool = False) -> Mount:
+    claim = PersistentVolumeClaimVolumeSourceArgs(claim_name=claim_name(settings))
     return Mount(volume=VolumeArgs(name="models", persistent_volume_claim=claim), path=MODELS_DIRECTORY, writable=writable)
 
 
 def _claim(settings: Settings, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions) -> PersistentVolumeClaim:
-    claimed = metadata("model", namespace, CLAIM, UNAWAITED)
+    claimed = metadata("model", namespace, claim_name(settings), UNAWAITED)
     return PersistentVolumeClaim(
         "model-claim",
         metadata=claimed,

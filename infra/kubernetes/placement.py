@@ -27,7 +27,7 @@ def on_gpu_nodes(part: Part, settings: Settings) -> bool:
     """Inference itself; and the model Job where their volume can be on one node alone, which then must be a GPU's."""
     if settings.inference.device != "cuda":
         return False
-    return part == "inference" or (part == "model" and _one_node(settings))
+    return part == "inference" or (part == "model" and one_node(settings))
 
 
 def pod_labels(part: Part) -> dict[str, str]:
@@ -49,7 +49,7 @@ def affinity(part: Part, settings: Settings) -> AffinityArgs | None:
                 node_selector_terms=[NodeSelectorTermArgs(match_expressions=[has_gpu])]
             )
         )
-    if part in MOUNTS_MODELS and _one_node(settings):
+    if part in MOUNTS_MODELS and one_node(settings):
         # The scheduler itself does not know that a ReadWriteOnce volume is attached elsewhere. The first pod may go anywhere,
         # since it matches its own term.
         beside = PodAffinityTermArgs(topology_key=HOST, label_selector=LabelSelectorArgs(match_labels=dict(MOUNTED)))
@@ -60,7 +60,7 @@ def affinity(part: Part, settings: Settings) -> AffinityArgs | None:
 def spread(part: Part, settings: Settings) -> list[TopologySpreadConstraintArgs] | None:
     """Over zones, then over nodes, as evenly as can be: ``ScheduleAnyway``, because a pod beside its like is better than
     none. Pods of one revision count, so that a rolling update ends as even as it began."""
-    if part == "model" or part == "redis" or (part in MOUNTS_MODELS and _one_node(settings)):
+    if part == "model" or part == "redis" or (part in MOUNTS_MODELS and one_node(settings)):
         return None
     return [
         TopologySpreadConstraintArgs(
@@ -74,5 +74,5 @@ def spread(part: Part, settings: Settings) -> list[TopologySpreadConstraintArgs]
     ]
 
 
-def _one_node(settings: Settings) -> bool:
+def one_node(settings: Settings) -> bool:
     return settings.storage.model_access == "ReadWriteOnce"

@@ -12,8 +12,9 @@ LIVE, READY = "/healthz", "/readyz"
 START_PERIOD_SECONDS = 2
 
 
-def http_probes(port: str, *, starts_within: int, scheme: Literal["HTTP", "HTTPS"] = "HTTP") -> Probes:
-    """``starts_within``: seconds until a process that never was ready is restarted. Readiness reacts in seconds, because work
+def http_probes(port: str, *, starts_within: int, scheme: Literal["HTTP", "HTTPS"] = "HTTP", started: str = LIVE) -> Probes:
+    """``starts_within``: seconds until a process that never answered at ``started`` is restarted; READY only where nothing else
+    can keep it from being so, since a restart mends no dependency. Readiness reacts in seconds, because work
     can go to another pod; a restart loses work and waits for a process that hangs for a minute."""
 
     def get(path: str) -> HTTPGetActionArgs:
@@ -21,7 +22,7 @@ def http_probes(port: str, *, starts_within: int, scheme: Literal["HTTP", "HTTPS
 
     return Probes(
         startup=ProbeArgs(
-            http_get=get(READY),
+            http_get=get(started),
             period_seconds=START_PERIOD_SECONDS,
             timeout_seconds=2,
             failure_threshold=-(-starts_within // START_PERIOD_SECONDS),

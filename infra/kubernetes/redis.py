@@ -144,7 +144,8 @@ class Redis(pulumi.ComponentResource):
                 storage_class_name=storage.storage_class,
                 resources=VolumeResourceRequirementsArgs(requests={"storage": storage.redis_size}),
             ),
-            opts=opts,
+            # Acknowledged events are in it: no setting ever throws it away. docs/kubernetes.md says how to move them.
+            opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=["spec.storageClassName"])),
         )
 
 

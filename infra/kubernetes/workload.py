@@ -39,13 +39,15 @@ def service_account(part: Part, namespace: pulumi.Input[str], opts: pulumi.Resou
     )
 
 
-def disruption_budget(part: Part, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions) -> PodDisruptionBudget:
-    """One pod at a time is moved for a node's sake. Broken ones may always go: they would hold a node up for nothing."""
+def disruption_budget(
+    part: Part, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions, *, max_unavailable: int | str = 1
+) -> PodDisruptionBudget:
+    """So many pods at a time are moved for a node's sake. Broken ones may always go: they would hold a node up for nothing."""
     return PodDisruptionBudget(
         f"{part}-budget",
         metadata=metadata(part, namespace),
         spec=PodDisruptionBudgetSpecArgs(
-            max_unavailable=1,
+            max_unavailable=max_unavailable,
             unhealthy_pod_eviction_policy="AlwaysAllow",
             selector=LabelSelectorArgs(match_labels=selector(part)),
         ),

@@ -183,3 +183,16 @@ def test_the_examples_show_every_group_of_settings_that_their_target_reads() -> 
     assert shown["local"] >= {"ports", "model", "inference", "worker", "platforms"}
     assert shown["cluster"] >= {"cluster", "exposure", "storage", "resources", "autoscaling", "monitoring", "model", "worker"}
     assert "ports" not in shown["cluster"]
+
+
+@pytest.mark.parametrize(
+    ("resources", "words"),
+    [
+        ({"redis": {"memory": "512m"}}, "512Mi, 10Gi"),  # half a byte
+        ({"redis": {"memory": "2"}}, "512Mi, 10Gi"),
+        ({"worker": {"cpu": "2", "cpuLimit": "500m"}}, "cpu (2) must not be above cpuLimit (500m)"),
+    ],
+)
+def test_resources_that_no_pod_could_run_with_are_refused(resources: dict[str, object], words: str) -> None:
+    with pytest.raises(SettingsMistakes, match=re.escape(words)):
+        settings_from({"assistant:resources": json.dumps(resources)}, "cluster")

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import subprocess
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import testinfra
 from deployment import CHECKOUT, Deployment, engine_of, free_ports
+from kubectl import Kubectl, wait_until
 from kubernetes.choice import with_plugin
 
 from tools.kubernetes.address import HOST_ADDRESS
 from tools.pulumi.environment import engine_environment
 
 NODE_PORT = 31443
+KUBECONFIG = Path(".state") / "kubernetes" / "kubeconfig"  # of `make cluster`
 # Room for two of everything on two cores: what a test machine has, not what a team needs.
 RESOURCES = {
     "gateway": {"cpu": "50m", "cpuLimit": "1", "memory": "256Mi"},
@@ -46,22 +45,14 @@ class ClusterDeployment(Deployment):
 
     def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
         """``kubectl`` in the stack's namespace. With ``check``, a failure is the test's."""
-        command = ["kubectl", f"--kubeconfig={self.kubeconfig}", f"--namespace={self.namespace}", *arguments]
-        done = subprocess.run(
-            command,
-            env=dict(self.engine.environment),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        assert done.returncode == 0 or not check, f"{' '.join(arguments)}: {done.stderr}"
-        return done
+        return self._kubectl(*arguments, stdin=stdin, check=check)
 
     def get(self, *arguments: str) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads(self.kubectl("get", *arguments, "--output=json").stdout)
-        return document
+        return self._kubectl.get(*arguments)
+
+    @property
+    def _kubectl(self) -> Kubectl:
+        return Kubectl(namespace=self.namespace, kubeconfig=self.kubeconfig, environment=self.engine.environment)
 
     def pods(self, part: str) -> list[dict[str, Any]]:
         """The pods of one part that are not on their way out."""
@@ -113,18 +104,9 @@ class ClusterDeployment(Deployment):
         super().remove()
 
 
-def wait_until(condition: Callable[[], bool], seconds: float, every: float = 0.5) -> float:
-    """Seconds until ``condition`` held. Fails the test when it does not in time."""
-    start = time.monotonic()
-    while not condition():
-        assert time.monotonic() - start < seconds, f"not within {seconds} s"
-        time.sleep(every)
-    return time.monotonic() - start
-
-
 def make_cluster(folder: Path) -> ClusterDeployment:
     """Settings of a small machine; the images are those that the stack builds from this checkout."""
-    kubeconfig = CHECKOUT / ".state" / "kubernetes" / "kubeconfig"
+    kubeconfig = CHECKOUT / KUBECONFIG
     port = free_ports("platform", host=HOST_ADDRESS)["platform"]
     environment = with_plugin(engine_environment(CHECKOUT, environment={**os.environ, "KUBECONFIG": str(kubeconfig)}))
     namespace = f"assistant-test-{os.getpid()}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cluster_deployment import ClusterDeployment, wait_until
+from cluster_deployment import ClusterDeployment
+from kubectl import wait_until
 
 from tools.stack.assistant import Assistant
 

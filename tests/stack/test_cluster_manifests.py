@@ -1,8 +1,11 @@
-"""Every object that any setting renders: strict dry run at the real API server, schemas, kube-score and Checkov."""
+"""What needs an API server and a scheduler but no node: admission, strict dry run of all that settings render, GPU
+scheduling; and what kube-score and Checkov say. Where no node can run, this is what is proved."""
 
 from __future__ import annotations
 
+import copy
 import json
+import os
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -11,13 +14,18 @@ from typing import Any
 
 import pytest
 import yaml
-from cluster_deployment import ClusterDeployment
+from deployment import CHECKOUT
+from kubectl import Kubectl, bare_pod, wait_until
 from rendering import render
 
+from infra.kubernetes import names
 from infra.settings import Settings
 from infra.settings_reader import settings_from
 from tools.kubernetes.addons import scoring
 
+KUBECONFIG = Path(".state") / "kubernetes" / "kubeconfig"  # of `make cluster`
+NEEDED_BY_PODS = ("Namespace", "PriorityClass", "ServiceAccount", "PersistentVolumeClaim")
+GPU_NODE, PLAIN_NODE = "hand-made-gpu", "hand-made-plain"
 EXPLAINED = Path(__file__).with_name("explained_findings.yaml")
 # Each way that settings can turn what is rendered, besides the stack that is deployed.
 HOST = "assistant.example.com"
@@ -27,6 +35,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "gateway-api": {"exposure": {"kind": "gateway", "host": HOST, "gateway": "edge/public"}},
     "load-balancer": {"exposure": {"serviceType": "LoadBalancer", "host": HOST}},
     "gpu": {"inference": {"device": "cuda"}, "storage": {"modelAccess": "ReadWriteMany"}},
+    "many-nodes": {"storage": {"modelAccess": "ReadWriteMany"}},
     "operators": {"autoscaling": {"keda": True}, "monitoring": {"prometheusOperator": True}},
     "external-redis": {"redis": {"url": "rediss://redis.example.com:6380", "passwordSecret": "external-redis"}},
 }
@@ -37,20 +46,74 @@ PUBLISHED = {
 
 
 @pytest.fixture(scope="module")
-def empty_namespace(deployed: ClusterDeployment) -> Iterator[str]:
+def kubectl() -> Iterator[Kubectl]:
+    """A namespace with what the stack's pods need to be admitted and scheduled, and without any pod."""
+    environment = {**os.environ, "KUBECONFIG": str(CHECKOUT / KUBECONFIG)}
+    name = f"scheduling-{uuid.uuid4().hex[:8]}"
+    kubectl = Kubectl(namespace=name, kubeconfig=CHECKOUT / KUBECONFIG, environment=environment)
+    needed = [it for it in _rendered("gpu", name) if it["kind"] in NEEDED_BY_PODS]
+    for document in sorted(needed, key=lambda it: it["kind"] != "Namespace"):
+        kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(document))
+    yield kubectl
+    classes = [it["metadata"]["name"] for it in needed if it["kind"] == "PriorityClass"]
+    kubectl("delete", "priorityclass", *classes)
+    kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def empty_namespace(kubectl: Kubectl) -> Iterator[str]:
     """A namespace in which nothing stands that could be immutable."""
     name = f"manifests-{uuid.uuid4().hex[:8]}"
-    deployed.kubectl("create", "namespace", name)
+    kubectl("create", "namespace", name)
     yield name
-    deployed.kubectl("delete", "namespace", name, "--wait=false")
+    kubectl("delete", "namespace", name, "--wait=false")
+
+
+def test_refuses_a_privileged_pod(kubectl: Kubectl) -> None:
+    pod = bare_pod("privileged", _template("gpu", kubectl.namespace, "worker"), ["true"])
+    pod["spec"]["containers"][0]["securityContext"] = {"privileged": True}
+    refused = kubectl("create", "--filename=-", stdin=json.dumps(pod), check=False)
+    assert refused.returncode != 0
+    assert 'violates PodSecurity "restricted' in refused.stderr
+    assert "privileged" in refused.stderr
+
+
+@pytest.fixture
+def nodes(kubectl: Kubectl) -> Iterator[None]:
+    """Two Node objects made by hand, one with GPUs and their taint: nothing runs there, the scheduler decides all the same."""
+    room = {"cpu": "64", "memory": "256Gi", "pods": "110", "ephemeral-storage": "500Gi"}
+    taint = {"key": names.GPU_TAINT_KEY, "value": "present", "effect": "NoSchedule"}
+    _make_node(kubectl, GPU_NODE, {**room, names.GPU_RESOURCE: "4"}, {names.GPU_NODE_LABEL: "true"}, [taint])
+    _make_node(kubectl, PLAIN_NODE, room, {}, [])
+    yield
+    kubectl("delete", "node", GPU_NODE, PLAIN_NODE, "--wait=false")
+
+
+def test_puts_a_gpu_pod_only_onto_a_node_with_gpus(kubectl: Kubectl, nodes: None) -> None:
+    wanted = bare_pod("gpu", _template("gpu", kubectl.namespace, "inference"), None)
+    intolerant = copy.deepcopy(wanted)
+    intolerant["metadata"]["name"] = "gpu-intolerant"
+    intolerant["spec"]["tolerations"] = []
+    elsewhere = bare_pod("no-gpu", _template("many-nodes", kubectl.namespace, "inference"), None)
+    elsewhere["spec"]["nodeSelector"] = {"kubernetes.io/hostname": GPU_NODE}
+    made = [pod["metadata"]["name"] for pod in (wanted, intolerant, elsewhere)]
+    try:
+        for pod in (wanted, intolerant, elsewhere):
+            kubectl.create(pod)
+        wait_until(lambda: bool(kubectl.get("pod", "gpu")["spec"].get("nodeName")), 20)
+        assert kubectl.get("pod", "gpu")["spec"]["nodeName"] == GPU_NODE
+        wait_until(lambda: "untolerated taint" in _why_pending(kubectl, "gpu-intolerant"), 20)
+        wait_until(lambda: "untolerated taint" in _why_pending(kubectl, "no-gpu"), 20)
+    finally:
+        kubectl("delete", "pod", *made, "--grace-period=0", "--force", check=False)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_api_server_takes_every_object_strictly(deployed: ClusterDeployment, empty_namespace: str, variant: str) -> None:
+def test_the_api_server_takes_every_object_strictly(kubectl: Kubectl, empty_namespace: str, variant: str) -> None:
     """Field by field, admission and custom kinds included; a field that it does not know would be an error, not a warning."""
     documents = _rendered(variant, empty_namespace)
     assert len(documents) >= 20
-    done = deployed.kubectl(
+    done = kubectl(
         *("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "--filename=-"),
         f"--namespace={empty_namespace}",
         stdin=yaml.safe_dump_all(documents),
@@ -114,3 +177,27 @@ def _written(folder: Path) -> Path:
     file = folder / "manifests.yaml"
     file.write_text(yaml.safe_dump_all(_rendered("operators", "assistant")), encoding="utf-8")
     return file
+
+
+def _template(variant: str, namespace: str, deployment: str) -> dict[str, Any]:
+    found = (it for it in _rendered(variant, namespace) if (it["kind"], it["metadata"]["name"]) == ("Deployment", deployment))
+    spec: dict[str, Any] = next(found)["spec"]["template"]["spec"]
+    return spec
+
+
+def _make_node(kubectl: Kubectl, name: str, room: dict[str, str], labels: dict[str, str], taints: list[dict[str, str]]) -> None:
+    node = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, **labels}},
+        "spec": {"taints": taints},
+    }
+    kubectl("create", "--filename=-", stdin=json.dumps(node))
+    ready = {"type": "Ready", "status": "True", "reason": "ByHand", "message": "nothing runs here"}
+    status = {"status": {"capacity": room, "allocatable": room, "conditions": [ready]}}
+    kubectl("patch", "node", name, "--subresource=status", "--type=merge", f"--patch={json.dumps(status)}")
+
+
+def _why_pending(kubectl: Kubectl, pod: str) -> str:
+    conditions = kubectl.get("pod", pod)["status"].get("conditions", [])
+    return " ".join(condition.get("message", "") for condition in conditions if condition["type"] == "PodScheduled")

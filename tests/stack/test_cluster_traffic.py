@@ -12,8 +12,9 @@ from typing import Any
 
 import httpx2
 import pytest
-from cluster_deployment import AUTOSCALING, ClusterDeployment, wait_until
+from cluster_deployment import AUTOSCALING, ClusterDeployment
 from generic.emulator import Emulator
+from kubectl import wait_until
 
 Send = Callable[..., httpx2.Response]
 

@@ -40,7 +40,7 @@ def command(kind: Kind, build: Build, written_id: Path) -> list[str]:
     if kind == "docker":
         for key, value in build.labels.items():
             options += ["--label", f"{key}={value}"]
-        output = ["--progress", "plain", "--tag", build.name, "--output", "type=docker,rewrite-timestamp=true"]
+        output = ["--progress", "plain", "--tag", build.name, "--output", "type=docker"]
         return ["docker", "buildx", "build", *output, *options, "."]
     own = ["--pull=never", "--ignorefile", IGNORE_FILE, *_stamp(build), *build.isolation]
     return ["podman", "build", *own, *options, "."]

