@@ -76,6 +76,7 @@ test: environment ## All tests that need neither root nor a cluster, lint includ
 
 test-cluster: environment ## The stack on a real Kubernetes, and compose.yaml: root, about 8 minutes once all is built
 	@$(venv) -m tools.images engine --install
+	@$(venv) -m tools.images build > /dev/null
 	@$(venv) -m tools.suites "api server" cluster "plugin and compose"
 
 test-bootstrap: environment ## The set-up from nothing: empty HOME, cache and PATH (up to 10 minutes)

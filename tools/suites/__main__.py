@@ -80,7 +80,8 @@ ON_KUBERNETES = (
                 "cluster_traffic",
                 "canary",
             )
-        ),
+        )
+        + ("--timeout=600",),  # the stack's first `up` converts the model
         environment={"ASSISTANT_TARGET": "cluster", **SHANGHAI},
         cluster=True,
         node=True,
