@@ -59,6 +59,8 @@ SUITES = (
     Suite(name="engine", pytest=("tests", "--ignore=tests/stack", "-m", "engine and not cluster", "-n3")),
     Suite(name="stack", pytest=("tests/stack", "-n2"), environment=NEW_YORK),
 )
+# In this order: the later ones shake what the earlier ones look at.
+CLUSTER_TESTS = ("acceptance", "cluster_pods", "cluster_network", "cluster_changes", "cluster_traffic", "canary")
 # What `make test-cluster` runs: a cluster is brought up for it unless there is one, and what was brought up is taken down.
 ON_KUBERNETES = (
     # Needs an API server and a scheduler, but no node: where none can run (no root, no control groups) it is what is proved.
@@ -70,18 +72,10 @@ ON_KUBERNETES = (
     ),
     Suite(
         name="cluster",
-        pytest=tuple(
-            f"tests/stack/test_{name}.py"
-            for name in (
-                "acceptance",
-                "cluster_pods",
-                "cluster_network",
-                "cluster_changes",
-                "cluster_traffic",
-                "canary",
-            )
-        )
-        + ("--timeout=600",),  # the stack's first `up` converts the model
+        pytest=(
+            *(f"tests/stack/test_{name}.py" for name in CLUSTER_TESTS),
+            "--timeout=600",  # the stack's first `up` converts the model
+        ),
         environment={"ASSISTANT_TARGET": "cluster", **SHANGHAI},
         cluster=True,
         node=True,
