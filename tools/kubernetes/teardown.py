@@ -54,7 +54,7 @@ def own(layout: Layout, report: Report) -> list[str]:
         remove_control_groups(before)
         remove_interfaces()
         restore_rules(before)
-        restore_places(before)
+        restore_places(before, layout.root)
         restore_settings(before)
     left = leftovers(layout, before)
     # Never delete through a mount, nor what a second `down` needs to do better.
@@ -183,13 +183,13 @@ def restore_settings(before: Before) -> None:
                 network.write_setting(name, value)
 
 
-def restore_places(before: Before) -> None:
+def restore_places(before: Before, root: Path) -> None:
     """Folders outside the checkout: what is ours in them goes, and so do those that were not there before and are empty now."""
     for place in reversed(network.PLACES):
         path = Path(place)
         if not path.is_dir() or path.is_symlink():
             continue
-        for added in ours_in(path, before.places.get(place, [])):
+        for added in ours_in(path, before.places.get(place, []), root):
             remove(added)
         if place not in before.places:
             prune(path)
@@ -202,19 +202,27 @@ def prune(folder: Path) -> None:
             Path(path).rmdir()
 
 
-def ours_in(path: Path, earlier: list[str]) -> list[Path]:
-    """What of a shared folder's new content is ours, by the name that our programs give it."""
+def ours_in(path: Path, earlier: list[str], root: Path) -> list[Path]:
+    """What of a shared folder's new content is ours: by the cluster's folder ``root`` in it, or because nobody listens there."""
     new = [entry for entry in path.iterdir() if entry.name not in earlier]
     match str(path):
         case "/var/lib/cni/results":
-            return [entry for entry in new if entry.name.startswith("assistant-")]
-        case "/run/containerd/s":  # sockets of shims that died without a word: nobody listens any more
-            alive = {line.split()[-1] for line in Path("/proc/net/unix").read_text(encoding="utf-8").splitlines()}
-            return [entry for entry in new if entry.is_socket() and str(entry) not in alive]
+            mark = f'"sandbox":"{root}/'
+            return [entry for entry in new if mark in entry.read_text(encoding="utf-8", errors="replace")]
+        case "/run/containerd/s":  # sockets of shims that died without a word
+            return [entry for entry in new if dead_socket(entry)]
         case "/var/log/containers":
-            return [entry for entry in new if entry.is_symlink() and not entry.exists()]
+            return [entry for entry in new if entry.is_symlink() and entry.readlink().is_relative_to(root)]
+        case "/var/lib/kubelet":
+            return [entry for entry in (path / "device-plugins").glob("kubelet.sock") if dead_socket(entry)]
         case _:
             return []
+
+
+def dead_socket(path: Path) -> bool:
+    """Nobody listens there any more."""
+    alive = {line.split()[-1] for line in Path("/proc/net/unix").read_text(encoding="utf-8").splitlines()}
+    return path.is_socket() and str(path) not in alive
 
 
 def leftovers(layout: Layout, before: Before) -> list[str]:

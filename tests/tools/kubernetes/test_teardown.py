@@ -85,4 +85,4 @@ def test_what_was_before_is_noted_once_and_recalled(tmp_path: Path) -> None:
 
 def test_of_a_shared_folder_only_what_is_dead_and_new_or_called_as_ours_is_removed(tmp_path: Path) -> None:
     (tmp_path / "somebodys").touch()
-    assert teardown.ours_in(tmp_path, []) == [], "a folder that we know nothing of keeps everything"
+    assert teardown.ours_in(tmp_path, [], tmp_path / "cluster") == [], "a folder that we know nothing of keeps everything"
