@@ -203,7 +203,7 @@ def prune(folder: Path) -> None:
 
 
 def ours_in(path: Path, earlier: list[str], root: Path) -> list[Path]:
-    """What of a shared folder's new content is ours: by the cluster's folder ``root`` in it, or because nobody listens there."""
+    """What of a shared folder's new content is ours: by the folder ``root`` in it, or as a socket that nobody listens at."""
     new = [entry for entry in path.iterdir() if entry.name not in earlier]
     match str(path):
         case "/var/lib/cni/results":
