@@ -48,7 +48,7 @@ def issue_authority(hosts: Sequence[str], now: datetime.datetime, common_name: s
         .not_valid_before(now - CLOCK_TOLERANCE)
         .not_valid_after(now + AUTHORITY_VALIDITY)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_key_usage(sign=False, certify=True), critical=True)
+        .add_extension(key_usage(sign=False, certify=True), critical=True)
         .add_extension(
             x509.NameConstraints(permitted_subtrees=[_constraint(host) for host in hosts], excluded_subtrees=None),
             critical=True,
@@ -75,7 +75,7 @@ def issue_server(authority: Issued, hosts: Sequence[str], validity: datetime.tim
         .not_valid_before(now - CLOCK_TOLERANCE)
         .not_valid_after(min(now + validity, issuer.not_valid_after_utc))
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(sign=True, certify=False), critical=True)
+        .add_extension(key_usage(sign=True, certify=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectAlternativeName([_alternative(host) for host in hosts]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -122,7 +122,8 @@ def _constraint(host: str) -> x509.GeneralName:
         return x509.DNSName(host)
 
 
-def _key_usage(*, sign: bool, certify: bool) -> x509.KeyUsage:
+def key_usage(*, sign: bool, certify: bool) -> x509.KeyUsage:
+    """``sign``: what TLS needs of a key; ``certify``: what an authority needs."""
     return x509.KeyUsage(
         digital_signature=sign,
         key_cert_sign=certify,

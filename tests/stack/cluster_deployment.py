@@ -11,14 +11,13 @@ from typing import Any
 
 import testinfra
 from deployment import CHECKOUT, Deployment, engine_of, free_ports
-from kubectl import Kubectl, wait_until
+from kubectl import KUBECONFIG, Kubectl, wait_until
 from kubernetes.choice import with_plugin
 
 from tools.kubernetes.address import HOST_ADDRESS
 from tools.pulumi.environment import engine_environment
 
 NODE_PORT = 31443
-KUBECONFIG = Path(".state") / "kubernetes" / "kubeconfig"  # of `make cluster`
 # Room for two of everything on two cores: what a test machine has, not what a team needs.
 RESOURCES = {
     "gateway": {"cpu": "50m", "cpuLimit": "1", "memory": "256Mi"},
@@ -122,9 +121,8 @@ def make_cluster(folder: Path) -> ClusterDeployment:
     kinds = deployment.kubectl("api-resources", "--output=name").stdout
     deployment.has_keda = "scaledobjects.keda.sh" in kinds
     deployment.has_prometheus_operator = "servicemonitors.monitoring.coreos.com" in kinds
-    authorities = os.environ.get(
-        "SSL_CERT_FILE"
-    )  # where a network re-signs TLS, the model Job must trust what this machine does
+    # Where a network re-signs TLS, the model Job must trust what this machine does.
+    authorities = os.environ.get("SSL_CERT_FILE")
     deployment.configure(
         target="cluster",
         cluster={"namespace": namespace, **({"certificateAuthorities": authorities} if authorities else {})},

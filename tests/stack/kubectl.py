@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+KUBECONFIG = Path(".state") / "kubernetes" / "kubeconfig"  # of `make cluster`, below the checkout
+
 
 @dataclass(frozen=True, kw_only=True)
 class Kubectl:

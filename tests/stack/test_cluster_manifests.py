@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from deployment import CHECKOUT
-from kubectl import Kubectl, bare_pod, wait_until
+from kubectl import KUBECONFIG, Kubectl, bare_pod, wait_until
 from rendering import render
 
 from infra.kubernetes import names
@@ -23,7 +23,6 @@ from infra.settings import Settings
 from infra.settings_reader import settings_from
 from tools.kubernetes.addons import scoring
 
-KUBECONFIG = Path(".state") / "kubernetes" / "kubeconfig"  # of `make cluster`
 NEEDED_BY_PODS = ("Namespace", "PriorityClass", "ServiceAccount", "PersistentVolumeClaim")
 GPU_NODE, PLAIN_NODE = "hand-made-gpu", "hand-made-plain"
 EXPLAINED = Path(__file__).with_name("explained_findings.yaml")

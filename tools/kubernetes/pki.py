@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from infra.generated.authority import key_usage
 from tools.kubernetes.address import API_SERVICE_ADDRESS, CLUSTER_DOMAIN, HOST_ADDRESS, LOOPBACK, NODE_NAME
 
 AUTHORITY_DAYS = 3650
@@ -112,20 +113,6 @@ def _name(common_name: str, groups: tuple[str, ...] = ()) -> x509.Name:
     return x509.Name([*parts, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _usage(*, authority: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=True,
-        key_cert_sign=authority,
-        crl_sign=authority,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
 def _builder(subject: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime.datetime, days: int) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -145,7 +132,7 @@ def _make_authority(folder: Path, name: str, common_name: str, now: datetime.dat
         _builder(subject, key.public_key(), now, AUTHORITY_DAYS)
         .issuer_name(subject)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(_usage(authority=True), critical=True)
+        .add_extension(key_usage(sign=True, certify=True), critical=True)
         .sign(key, hashes.SHA256())
     )
     write_private(folder / f"{name}.key", _key_bytes(key))
@@ -167,7 +154,7 @@ def _make_leaf(folder: Path, name: str, leaf: Leaf, now: datetime.datetime) -> N
         _builder(_name(leaf.common_name, leaf.groups), key.public_key(), now, LEAF_DAYS)
         .issuer_name(issuer.subject)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(authority=False), critical=True)
+        .add_extension(key_usage(sign=True, certify=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
     )

@@ -32,6 +32,7 @@ class Cluster:
     server: str
     namespace: str
     environment: Mapping[str, str]
+    logs_in: str | None = None  # the program that fetches the credentials, which may ask a person
     make_option: str = ""  # what a `make` command needs besides, to mean this stack
 
     def command(self, *arguments: str) -> list[str]:
@@ -52,12 +53,15 @@ class Cluster:
     def problem(self) -> str | None:
         """Why it does not answer, or None. It has three seconds for that; a context's login program has its own time before."""
         command = ["kubectl", f"--context={self.context}", f"--request-timeout={REACH_SECONDS}s", "get", "--raw", "/version"]
+        patience = REACH_SECONDS + 1 + (LOGIN_SECONDS if self.logs_in else 0)
         try:
             done = subprocess.run(
-                command, env=dict(self.environment), capture_output=True, text=True, timeout=LOGIN_SECONDS, check=False
+                command, env=dict(self.environment), capture_output=True, text=True, timeout=patience, check=False
             )
         except subprocess.TimeoutExpired:
-            return f"no answer within {LOGIN_SECONDS} s; if this context logs in by a program, it has not finished"
+            if self.logs_in:
+                return f"no answer within {patience} s, the login by {self.logs_in} included"
+            return f"no answer within {REACH_SECONDS} s"
         return last_line(done.stderr) if done.returncode else None
 
     def __str__(self) -> str:
@@ -109,7 +113,15 @@ def find(engine: Engine) -> Cluster:
         namespace=settings.cluster.namespace,
         environment=environment,
         make_option=engine.make_option,
+        logs_in=_login_program(document),
     )
+
+
+def _login_program(document: Mapping[str, Any]) -> str | None:
+    """Of a kubeconfig that holds one context: ``aws``, ``kubelogin`` … or None where it has a certificate or a token."""
+    users = document.get("users") or []
+    program = ((users[0].get("user") or {}).get("exec") or {}).get("command") if users else None
+    return str(program) if program else None
 
 
 def is_cluster(engine: Engine) -> bool:
