@@ -32,6 +32,8 @@ class ProcessSettings(BaseModel):
     # … and what runs is finished within this. Whoever kills a process must wait longer than the two together.
     drain_seconds: Annotated[float, Field(ge=0, le=600)] = 20.0
     metrics_port: Port | None = None  # GET /metrics in Prometheus' text form, on a port of its own; None: not served
+    # CloudWatch's namespace of the metrics written to standard output (app/telemetry/emf.py); None: nothing is written.
+    emf_namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/#:-]{1,255}$")] | None = None
 
 
 class RedisSettings(BaseModel):
@@ -40,6 +42,7 @@ class RedisSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     redis_url: Annotated[str, Field(pattern=r"^rediss?://")] = "redis://127.0.0.1:6390/0"
+    redis_username: Annotated[str, Field(min_length=1)] | None = None  # an ACL user; None: Redis' own "default"
     redis_password: SecretStr | None = None
     redis_timeout_seconds: Annotated[float, Field(gt=0, le=10)] = 0.25
     redis_cluster: bool = False  # speak the cluster protocol (MemoryDB)

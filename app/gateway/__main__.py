@@ -24,6 +24,7 @@ from app.pipeline.redis_queue import RedisQueue
 from app.platforms.generic import GenericEvents
 from app.platforms.standard_webhooks import SecretError, parse_secrets
 from app.settings import GatewaySettings, SettingsError, load
+from app.telemetry.emf import emf_for, emitting, ignore
 from app.telemetry.logs import configure, get_logger
 from app.telemetry.metrics import new_registry
 
@@ -45,6 +46,7 @@ async def main(settings: GatewaySettings) -> int:
 
     lifecycle = Lifecycle()
     registry = new_registry()
+    emf = emf_for("gateway", settings.emf_namespace, registry)
     redis = connect(settings)
     queue = RedisQueue(redis, QueuePolicy(limit=settings.queue_limit))
     queue_metrics = QueueMetrics(registry, queue)
@@ -56,11 +58,14 @@ async def main(settings: GatewaySettings) -> int:
             answerer=AnswerClient(http, settings.inference_url, settings.inference_api_key, settings.inference_timeout_seconds),
             readiness=Readiness(redis, http, settings.inference_url),
             lifecycle=lifecycle,
-            metrics=GatewayMetrics(registry),
+            metrics=GatewayMetrics(registry, emf.observer("ApiSeconds") if emf else ignore),
         )
         following = asyncio.create_task(follow(tls, certificate, private_key)) if tls and certificate and private_key else None
         try:
-            async with exposing(registry, settings.host, settings.metrics_port, queue_metrics.refresh):
+            async with (
+                exposing(registry, settings.host, settings.metrics_port, queue_metrics.refresh),
+                emitting(emf, queue_metrics.refresh),
+            ):
                 return await serve(
                     app,
                     settings.host,

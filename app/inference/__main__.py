@@ -14,6 +14,7 @@ from app.inference.metrics import InferenceMetrics
 from app.inference.server import EXIT_REFUSED, create_app
 from app.settings import InferenceSettings, SettingsError, load
 from app.telemetry import logs
+from app.telemetry.emf import emf_for, emitting, ignore
 from app.telemetry.metrics import new_registry
 
 
@@ -33,8 +34,10 @@ def main() -> int:
 
 async def _serve(settings: InferenceSettings) -> int:
     lifecycle, registry = Lifecycle(), new_registry()
-    app = create_app(settings, lifecycle, InferenceMetrics(registry))
-    async with exposing(registry, settings.host, settings.metrics_port):
+    emf = emf_for("inference", settings.emf_namespace, registry)
+    metrics = InferenceMetrics(registry, emf.observer("TimeToFirstTokenSeconds") if emf else ignore)
+    app = create_app(settings, lifecycle, metrics)
+    async with exposing(registry, settings.host, settings.metrics_port), emitting(emf):
         return await serve(
             app,
             settings.host,

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 from app.http.errors import ApiError
 from app.inference.engine import Engine
 from app.inference.sequence import Sequence
+from app.telemetry.emf import Observe, ignore
 
 REQUEST_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 FIRST_TOKEN_SECONDS = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
@@ -22,7 +23,10 @@ OUTPUT_TOKEN_SECONDS = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5,
 
 
 class InferenceMetrics:
-    def __init__(self, registry: CollectorRegistry) -> None:
+    """``first_token_seconds`` gets each value that the histogram of the same name counts."""
+
+    def __init__(self, registry: CollectorRegistry, first_token_seconds: Observe = ignore) -> None:
+        self._first_token_seconds = first_token_seconds
         self._registry = registry
         self._request = Histogram(
             "gen_ai_server_request_duration_seconds",
@@ -81,6 +85,7 @@ class InferenceMetrics:
         if sequence.finish_reason not in ("stop", "length") or first is None or end is None:
             return
         self._first_token.observe(first - sequence.arrived_at)
+        self._first_token_seconds(first - sequence.arrived_at)
         # An end token is computed like any other, though it is no part of the text.
         after_first = len(sequence.generated) - (sequence.finish_reason == "length")
         if after_first:

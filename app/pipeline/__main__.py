@@ -28,6 +28,7 @@ from app.platforms.standard_webhooks import SecretError
 from app.settings import SettingsError, WorkerSettings, load
 from app.tasks.actions import registry
 from app.tasks.template import Library, LibraryError, load_library
+from app.telemetry.emf import emf_for, emitting
 from app.telemetry.logs import configure, get_logger
 from app.telemetry.metrics import new_registry
 
@@ -85,7 +86,10 @@ async def work(settings: WorkerSettings, library: Library, generic: GenericPlatf
     app.include_router(router(lifecycle, ready=lambda: readiness(worker, queue)))
     # Work is broken off a little before the process must be gone, so that its leases can still be given back.
     finish_seconds = max(settings.drain_seconds - 2 * RELEASE_SECONDS, 0.0)
-    async with exposing(registry, settings.host, settings.metrics_port, queue_metrics.refresh):
+    async with (
+        exposing(registry, settings.host, settings.metrics_port, queue_metrics.refresh),
+        emitting(emf_for("worker", settings.emf_namespace, registry), queue_metrics.refresh),
+    ):
         return await serve(
             app,
             settings.host,
