@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 from kubernetes.awaiting import leftovers
-from kubernetes.difference import Mutable, changes, ignored, replaces, same_object
+from kubernetes.difference import Mutable, replaces, same_object
 from kubernetes.naming import from_token, named
 from kubernetes.projection import projected, same
 from kubernetes.readiness import Related, pod_problems, seconds, verdict
-from kubernetes.values import UNKNOWN, has_unknowns, is_secret, marked, plain, secret
+from plugin.changes import changes, ignored
+from plugin.values import UNKNOWN, has_unknowns, is_secret, marked, plain, secret
 
 
 def paths(old: Any, new: Any) -> list[str]:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from plugin.values import has_unknowns, plain
+
 from kubernetes.api import Api, UnreachableError
 from kubernetes.difference import Mutable
 from kubernetes.kubeconfig import KubeconfigError, load
-from kubernetes.values import has_unknowns, plain
 
 
 @dataclass(frozen=True, kw_only=True)

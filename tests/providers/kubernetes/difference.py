@@ -1,16 +1,14 @@
-"""What changed between two versions of an object's inputs, and which changes Kubernetes takes only in a new object."""
+"""Which changes of an object's inputs Kubernetes takes only in a new object."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
+
+from plugin.changes import Change, Path
 
 from kubernetes.naming import is_autonamed
-
-Key = str | int
-Path = tuple[Key, ...]
 
 # The fields for which the real plugin replaces an object (provider/pkg/provider/diff.go), by API version and kind.
 _SELECTOR = (("spec", "selector"),)
@@ -49,37 +47,6 @@ class Mutable:
         return (kind == "ConfigMap" and self.config_map) or (kind == "Secret" and self.secret)
 
 
-@dataclass(frozen=True)
-class Change:
-    path: Path
-    operation: Literal["add", "delete", "update"]
-
-    def __str__(self) -> str:
-        return property_path(self.path)
-
-
-def changes(old: Any, new: Any, path: Path = ()) -> Iterator[Change]:
-    """Every leaf that differs between two plain values."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for key in [*old, *(key for key in new if key not in old)]:
-            if key not in new:
-                yield Change((*path, key), "delete")
-            elif key not in old:
-                yield Change((*path, key), "add")
-            else:
-                yield from changes(old[key], new[key], (*path, key))
-    elif isinstance(old, list) and isinstance(new, list):
-        for index in range(max(len(old), len(new))):
-            if index >= len(new):
-                yield Change((*path, index), "delete")
-            elif index >= len(old):
-                yield Change((*path, index), "add")
-            else:
-                yield from changes(old[index], new[index], (*path, index))
-    elif old != new or isinstance(old, bool) != isinstance(new, bool):
-        yield Change(path, "update")
-
-
 def replaces(change: Change, api_version: str, kind: str, mutable: Mutable) -> bool:
     """Whether ``change`` needs a new object."""
     fields = _ALWAYS if mutable.covers(kind) else _ALWAYS + _REPLACED.get((api_version, kind), ())
@@ -93,22 +60,3 @@ def same_object(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
         return False
     before, after = old.get("metadata") or {}, new.get("metadata") or {}
     return all(before.get(key) == after.get(key) for key in ("name", "namespace"))
-
-
-def property_path(path: Path) -> str:
-    """Pulumi's notation: ``spec.containers[0].image``, ``metadata.annotations["example.com/key"]``."""
-    text = ""
-    for key in path:
-        if isinstance(key, int):
-            text += f"[{key}]"
-        elif re.fullmatch(r"[A-Za-z_$][A-Za-z0-9_$]*", key):
-            text += f".{key}" if text else key
-        else:
-            text += f'["{key}"]'
-    return text
-
-
-def ignored(change: Change, ignore_changes: tuple[str, ...]) -> bool:
-    """Whether ``change`` lies at or below one of the paths of the option ``ignoreChanges``."""
-    text = str(change)
-    return any(text == path or text.startswith((f"{path}.", f"{path}[")) for path in ignore_changes)

@@ -7,23 +7,23 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
+from plugin import wire
+from plugin.changes import Change, changes, ignored, property_path
+from plugin.messages import EngineLog
+from plugin.serving import notice
+from plugin.values import has_unknowns, marked, plain, secret
 
-from kubernetes import configuration, wire
+from kubernetes import configuration
 from kubernetes.api import ApiError, UnknownKindError, UnreachableError
 from kubernetes.awaiting import NotReadyError
 from kubernetes.configuration import Cluster
-from kubernetes.difference import Change, Mutable, changes, ignored, property_path, replaces, same_object
-from kubernetes.messages import EngineLog
+from kubernetes.difference import Mutable, replaces, same_object
 from kubernetes.naming import from_token, named, resource_name
 from kubernetes.objects import MANAGER_FIELD, Objects
 from kubernetes.projection import projected
-from kubernetes.values import has_unknowns, marked, plain, secret
 
 VERSION = "4.34.2"  # the real plugin's whose behaviour it follows
-NOTICE = (
-    "This run uses a stand-in for Pulumi's Kubernetes plugin (tests/providers/kubernetes): it is for tests alone. "
-    "The real one: pulumi plugin install resource kubernetes"
-)
+NOTICE = notice("kubernetes", "Kubernetes", "kubernetes")
 _FAILURES = (ApiError, UnreachableError, UnknownKindError)
 _OPERATIONS = {"add": 0, "delete": 2, "update": 4}  # PropertyDiff.Kind; the odd ones are the same with a replacement
 

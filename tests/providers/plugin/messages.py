@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from kubernetes import wire
+from plugin import wire
 
 
 class EngineLog:
