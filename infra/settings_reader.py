@@ -10,6 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from infra.profiles import PROFILES, Profile, completed
 from infra.section import Allowed
 from infra.settings import TARGET_OF_STACK, Settings
 
@@ -31,6 +32,8 @@ def settings_from(config: Mapping[str, str], stack: str, secret_keys: Set[str] =
     """
     values = {key.removeprefix(f"{PROJECT}:"): _parsed(text) for key, text in config.items() if key.startswith(f"{PROJECT}:")}
     mistakes: list[str] = []
+    profile = _profile(values, stack)
+    values = completed(values, profile)
     if "target" not in values:
         if stack in TARGET_OF_STACK:
             values["target"] = TARGET_OF_STACK[stack]
@@ -52,6 +55,14 @@ def settings_from(config: Mapping[str, str], stack: str, secret_keys: Set[str] =
             f"It stands in stacks/Pulumi.{stack}.yaml; docs/configuration.md explains every setting."
         )
     return settings
+
+
+def _profile(values: Mapping[str, Any], stack: str) -> Profile | None:
+    """The one that is set, else the one that is named as the stack; a wrong one is found with the other mistakes."""
+    wanted = values.get("profile", stack)
+    if values.get("target") in ("local", "cluster"):
+        return None
+    return next((name for name in PROFILES if name == wanted), None)
 
 
 def setting_keys(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:
