@@ -261,23 +261,31 @@ class Keys(Section):
     arn: _arn("kms", "the ARN of a symmetric KMS key in the stack's region") = None  # type: ignore[valid-type]
 
 
-class Task(Section):
-    """One Fargate task of a part, and between how many. ``cpu``: units, 1024 a virtual CPU; ``memory``: MiB."""
+class Size(Section):
+    """Of one Fargate task. ``cpu``: units, 1024 a virtual CPU; ``memory``: MiB."""
 
     cpu: Annotated[Literal[256, 512, 1024, 2048, 4096, 8192, 16384], Allowed("256, 512, 1024, 2048, 4096, 8192 or 16384")]
     memory: Annotated[int, Field(ge=512, le=122880, multiple_of=256), Allowed("MiB: 512, 1024, 2048 …")]
+
+    @model_validator(mode="after")
+    def _possible(self) -> Size:
+        if self.memory not in (sizes := fargate_memory(self.cpu)):
+            raise ValueError(
+                f"{self.cpu} CPU units go with {sizes[0]} to {sizes[-1]} MiB on Fargate, in its steps, not {self.memory}"
+            )
+        return self
+
+
+class Task(Size):
+    """A part: the size of its tasks, and between how many there are."""
+
     minimum: Count
     maximum: Count
 
     @model_validator(mode="after")
-    def _possible(self) -> Task:
+    def _ordered(self) -> Task:
         if not self.minimum <= self.maximum or self.maximum < 1:
             raise ValueError(f"maximum ({self.maximum}) must be at least 1 and not below minimum ({self.minimum})")
-        if self.memory not in fargate_memory(self.cpu):
-            sizes = fargate_memory(self.cpu)
-            raise ValueError(
-                f"{self.cpu} CPU units go with {sizes[0]} to {sizes[-1]} MiB on Fargate, in its steps, not {self.memory}"
-            )
         return self
 
 
@@ -308,7 +316,7 @@ class Fargate(Defaults):
     gateway: Task = _task(256, 512, 2, 4)
     worker: Task = _task(256, 512, 0, 4)
     inference: Task = _task(2048, 4096, 1, 3)
-    model: Task = _task(4096, 16384, 0, 1)
+    model: Size = Size(cpu=4096, memory=16384)
     spot_workers: Annotated[bool, Allowed("true or false")] = True
     # Events of the backlog that one worker should have.
     worker_backlog: Annotated[int, Field(ge=1, le=10_000), Allowed("events, from 1")] = 20

@@ -47,6 +47,7 @@ def settings_from(config: Mapping[str, str], stack: str, secret_keys: Set[str] =
     secret = {key.removeprefix(f"{PROJECT}:") for key in secret_keys}
     settings, errors = _validated(values)
     mistakes.extend(dict.fromkeys(line for detail in errors for line in _described(detail, secret).splitlines()))
+    mistakes = _without_consequences(mistakes)
     if mistakes or settings is None:
         count = "one mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         lines = "\n".join(f"  - {mistake}" for mistake in mistakes)
@@ -99,7 +100,7 @@ def _validated(values: dict[str, Any]) -> tuple[Settings | None, list[ErrorDetai
         try:
             settings = Settings.model_validate(remaining)
         except ValidationError as error:
-            errors.extend(error.errors())
+            errors.extend(_innermost(error.errors()))
             smaller = remaining
             for detail in error.errors():
                 smaller = _without(smaller, detail["loc"])
@@ -108,6 +109,26 @@ def _validated(values: dict[str, Any]) -> tuple[Settings | None, list[ErrorDetai
             remaining = smaller
         else:
             return (None if errors else settings), errors
+
+
+def _without_consequences(mistakes: list[str]) -> list[str]:
+    """A wrong value is taken out before the rules between settings are looked at, which must not call it missing then."""
+    keys = [line.split(" ", 1)[0].rstrip(":") for line in mistakes if " is missing: " not in line]
+    return [
+        line
+        for line in mistakes
+        if " is missing: " not in line or not any(f"{key}.".startswith(f"{line.split(' ', 1)[0]}.") for key in keys)
+    ]
+
+
+def _innermost(errors: list[ErrorDetails]) -> list[ErrorDetails]:
+    """A list whose one item is wrong counts as too short besides: only the item is worth a line."""
+    places = [detail["loc"] for detail in errors]
+    return [
+        detail
+        for detail in errors
+        if not any(len(place) > len(detail["loc"]) > 0 and place[: len(detail["loc"])] == detail["loc"] for place in places)
+    ]
 
 
 def _without(values: Any, path: tuple[int | str, ...]) -> Any:

@@ -10,7 +10,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from infra.settings import BUILT_TARGETS, TARGET_OF_STACK
+from infra.profiles import PROFILES
+from infra.settings import TARGET_OF_STACK
 from infra.settings_reader import SettingsMistakes, allowed, setting_keys, settings_from
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -47,11 +48,6 @@ def test_keys_of_providers_and_of_the_engine_are_left_alone() -> None:
     settings_from({"aws:region": "eu-central-1", "pulumi:tags": "{}"}, "local")
 
 
-@pytest.mark.parametrize(("stack", "target"), [(s, t) for s, t in TARGET_OF_STACK.items() if t not in BUILT_TARGETS])
-def test_a_planned_target_is_known_and_said_to_be_planned(stack: str, target: str) -> None:
-    assert f'assistant:target is "{target}". Planned, not built yet. Allowed: local, cluster.' in mistakes({}, stack=stack)
-
-
 @pytest.mark.parametrize(
     ("config", "told"),
     [
@@ -59,7 +55,7 @@ def test_a_planned_target_is_known_and_said_to_be_planned(stack: str, target: st
         ({"ports": {"gatway": 1}}, "assistant:ports.gatway is not a setting. Did you mean assistant:ports.gateway?"),
         ({"loglevel": "info"}, "assistant:loglevel is not a setting. Did you mean assistant:logLevel?"),
         ({"precision": "int8"}, "assistant:precision is not a setting. Did you mean assistant:model.precision?"),
-        ({"zzzzzz": "1"}, "assistant:zzzzzz is not a setting. Known are: target, stateDirectory, ports, model,"),
+        ({"zzzzzz": "1"}, "assistant:zzzzzz is not a setting. Known are: target, profile, stateDirectory, ports, model,"),
         ({"ports": {"gateway": 70000}}, "assistant:ports.gateway is 70000. Allowed: a whole number from 1 to 65535."),
         ({"ports": {"gateway": "https"}}, 'assistant:ports.gateway is "https". Allowed: a whole number from 1 to 65535.'),
         ({"ports": {"gateway": 8080}}, "assistant:ports: one port is given twice: 8080 for gateway and inference"),
@@ -196,3 +192,92 @@ def test_the_examples_show_every_group_of_settings_that_their_target_reads() -> 
 def test_resources_that_no_pod_could_run_with_are_refused(resources: dict[str, object], words: str) -> None:
     with pytest.raises(SettingsMistakes, match=re.escape(words)):
         settings_from({"assistant:resources": json.dumps(resources)}, "cluster")
+
+
+AWS: dict[str, object] = {
+    "edge": {"domain": "assistant.example.com", "zone": "example.com"},
+    "eks": {"deployerCidrs": ["203.0.113.0/24"]},
+}
+
+
+def on_aws(config: dict[str, object], stack: str = "prod") -> dict[str, str]:
+    given = {key: value for key, value in AWS.items() if key != "eks" or stack != "serverless"} | config
+    return {f"assistant:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in given.items()}
+
+
+@pytest.mark.parametrize("stack", PROFILES)
+def test_an_environment_is_valid_with_its_domain_and_who_deploys(stack: str) -> None:
+    settings = settings_from(on_aws({}, stack), stack)
+    assert settings.target == TARGET_OF_STACK[stack]
+
+
+def test_a_profile_fills_what_the_stack_does_not_say_and_no_more() -> None:
+    settings = settings_from(on_aws({"network": {"nat": "one"}}), "prod")
+    assert (settings.network.nat, settings.network.zones) == ("one", 3)  # the stack's, the profile's
+    assert (settings.memorydb.shards, settings.memorydb.replicas) == (1, 2)  # the default's, the profile's
+    assert settings.protection
+    other = settings_from(on_aws({"profile": "dev"}), "alice")
+    assert (other.target, other.network.zones, other.protection) == ("eks", 2, False)
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        (
+            {"network": {"cidr": "172.20.0.0/16"}},
+            "assistant:network.cidr (172.20.0.0/16) and assistant:eks.serviceCidr (172.20.0.0/16) overlap.",
+        ),
+        ({"network": {"peers": ["10.40.128.0/20"]}}, "and assistant:network.peers.0 (10.40.128.0/20) overlap."),
+        ({"network": {"cidr": "10.0.0.0/8"}}, 'network.cidr is "10.0.0.0/8". A VPC\'s network here is a /16 to /20. Allowed:'),
+        ({"network": {"cidr": "8.8.0.0/16"}}, "Not a private network"),
+        ({"network": {"vpcId": "vpc-0a"}}, "network.vpcId, network.privateSubnetIds and network.publicSubnetIds, all three"),
+        (
+            {"gpuPools": [{"name": "gpu", "instanceTypes": ["g6.xlrge"]}]},
+            'gpuPools.0.instanceTypes.0 is "g6.xlrge". No instance type with NVIDIA GPUs that is known here; near it: g6.',
+        ),
+        ({"gpuPools": [{"name": "gpu", "instanceTypes": ["g6.xlarge"], "minimum": 3, "maximum": 1}]}, "not below minimum (3)"),
+        ({"gpuPools": [{"name": "gpu", "instanceTypes": ["g6.xlarge"], "capacity": "capacityBlock"}]}, "belong together"),
+        ({"gpuPools": [{"name": "gpu", "instanceTypes": ["g6.xlarge", "g5g.xlarge"]}]}, "of arm64 and x86_64: one is allowed"),
+        ({"gpuPools": [{"name": "a", "instanceTypes": ["g6.xlarge"]}] * 2}, "assistant:gpuPools names a twice."),
+        ({"edge": {"domain": "*.example.com", "zone": "example.com"}}, 'edge.domain is "*.example.com". Neither a host name'),
+        ({"edge": {"domain": "a.example.org", "zone": "example.com"}}, "does not lie in edge.zone"),
+        ({"edge": {"domain": "a.example.com"}}, "assistant:edge.zone is missing"),
+        ({"eks": {"deployerCidrs": ["0.0.0.0/0"]}}, "The API server must not be open to the world"),
+        ({"eks": {}}, "assistant:eks.deployerCidrs is missing"),
+        ({"eks": {"deployerCidrs": ["203.0.113.0/24"], "systemPool": {"minimum": 9}}}, "not above maximum (6)"),
+        ({"inference": {"device": "cuda"}}, "assistant:inference.device is cuda, and the stack has no GPUs."),
+        ({"retention": {"logsDays": 31}}, "retention.logsDays is 31. Not a period that CloudWatch Logs knows."),
+        ({"audit": {"trail": "external"}}, "audit.trail external and audit.externalTrailArn belong together"),
+        ({"exposure": {"kind": "ingress", "host": "a.example.com"}}, "assistant:exposure is read by the target cluster alone"),
+        (
+            {"fargate": {"spotWorkers": True}},
+            "assistant:fargate is read by the target fargate alone, and this stack is for eks.",
+        ),
+        ({"ekz": {}}, "assistant:ekz is not a setting. Did you mean assistant:eks"),
+    ],
+)
+def test_a_mistake_in_the_settings_of_aws_is_told_in_the_same_words(config: dict[str, object], told: str) -> None:
+    with pytest.raises(SettingsMistakes) as raised:
+        settings_from(on_aws(config), "prod")
+    assert told in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("task", "told"),
+    [
+        ({"cpu": 256, "memory": 4096}, "256 CPU units go with 512 to 2048 MiB on Fargate"),
+        ({"cpu": 300}, "fargate.gateway.cpu is 300. Allowed: 256, 512"),
+        ({"minimum": 5}, "maximum (4) must be at least 1 and not below minimum (5)"),
+    ],
+)
+def test_a_task_that_fargate_would_not_run_is_refused(task: dict[str, object], told: str) -> None:
+    with pytest.raises(SettingsMistakes) as raised:
+        settings_from(on_aws({"fargate": {"gateway": task}}, "serverless"), "serverless")
+    assert told in str(raised.value)
+
+
+def test_a_wrong_value_is_not_called_missing_besides() -> None:
+    with pytest.raises(SettingsMistakes) as raised:
+        settings_from(on_aws({"eks": {"deployerCidrs": ["0.0.0.0/0"]}, "edge": {"domain": "*.a.example"}}), "prod")
+    assert "is missing" not in str(raised.value)
+    assert "has 2 mistakes" in str(raised.value)
