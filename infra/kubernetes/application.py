@@ -11,9 +11,9 @@ from pulumi_kubernetes.apps.v1 import (
 )
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs
 
-from infra.kubernetes.files import REDIS_PASSWORD
-from infra.kubernetes.names import INFERENCE_PORT, INFERENCE_SERVICE, METRICS_PORT, REDIS_PORT, Part, selector
+from infra.kubernetes.names import INFERENCE_PORT, INFERENCE_SERVICE, METRICS_PORT, Part, selector
 from infra.kubernetes.pod import Pod
+from infra.kubernetes.redis_connection import RedisConnection
 from infra.kubernetes.workload import metadata
 from infra.settings import Settings
 
@@ -42,22 +42,13 @@ def base_environment(settings: Settings, port: int, *, notice: int = 0) -> dict[
     }
 
 
-def neighbours(settings: Settings) -> dict[str, str]:
+def neighbours(redis: RedisConnection) -> dict[str, pulumi.Input[str]]:
     """Where gateway and worker find Redis and inference."""
-    url = settings.redis.url or f"redis://redis:{REDIS_PORT}"
-    with_database = url if url.count("/") > 2 else f"{url}/0"
     return {
-        "REDIS_URL": with_database,
-        **({"REDIS_CLUSTER": "true"} if settings.redis.cluster else {}),
+        **redis.environment(),
         "INFERENCE_URL": f"http://{INFERENCE_SERVICE}:{INFERENCE_PORT}",
         "INFERENCE_TIMEOUT_SECONDS": str(INFERENCE_TIMEOUT_SECONDS),
     }
-
-
-def redis_secret(settings: Settings) -> dict[str, str]:
-    """The password's variable and secret, where there is a password."""
-    needed = settings.redis.url is None or settings.redis.password_secret is not None
-    return {"REDIS_PASSWORD": REDIS_PASSWORD} if needed else {}
 
 
 def one_more() -> RollingUpdateDeploymentArgs:

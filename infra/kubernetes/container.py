@@ -65,7 +65,7 @@ class Container:
 
     name: str
     image: pulumi.Input[str]
-    command: Sequence[str]
+    command: Sequence[pulumi.Input[str]]
     compute: Compute
     environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     mounts: Sequence[Mount] = ()

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_kubernetes.core.v1 import Secret
 
+from infra.generated.authority import with_loopback
 from infra.generated.certificate import Certificate
-from infra.generated.secrets import Secrets
 from infra.kubernetes.application import (
     PRE_STOP_SECONDS,
     base_environment,
@@ -19,10 +19,9 @@ from infra.kubernetes.application import (
     grace_seconds,
     neighbours,
     one_more,
-    redis_secret,
 )
 from infra.kubernetes.container import Container
-from infra.kubernetes.files import SecretFiles, certificate_mount, encoded, encoded_secret
+from infra.kubernetes.files import certificate_mount, encoded, encoded_secret
 from infra.kubernetes.names import (
     CERTIFICATE_DIRECTORY,
     CERTIFICATE_SECRET,
@@ -31,6 +30,8 @@ from infra.kubernetes.names import (
 )
 from infra.kubernetes.pod import Pod
 from infra.kubernetes.probes import http_probes
+from infra.kubernetes.redis_connection import RedisConnection
+from infra.kubernetes.secret_source import SecretSource
 from infra.kubernetes.workload import WorkloadArgs, disruption_budget, metadata, metrics_service_of, service_account
 from infra.settings import Settings
 
@@ -43,7 +44,8 @@ READY_WITHIN = 300
 class GatewayArgs(WorkloadArgs):
     """``certificate``: the stack's own, or None where ``settings.exposure.tls_secret`` names one."""
 
-    secrets: Secrets
+    secrets: SecretSource
+    redis: RedisConnection
     certificate: Certificate | None
 
 
@@ -56,9 +58,8 @@ class Gateway(pulumi.ComponentResource):
         super().__init__("assistant:kubernetes:Gateway", name, {}, opts)
         settings, namespace = args.settings, args.namespace
         child = pulumi.ResourceOptions(parent=self)
-        files = secret_files(settings)
         account = service_account("gateway", namespace, child)
-        secret = files.secret(args.secrets.values, namespace, child)
+        secrets = args.secrets.provide("gateway", secret_variables(settings, args.redis), args, child)
         self.tls_secret = self._tls_secret(args)
         disruption_budget("gateway", namespace, child)
 
@@ -70,12 +71,13 @@ class Gateway(pulumi.ComponentResource):
             compute=settings.resources.gateway,
             environment={
                 **base_environment(settings, GATEWAY_PORT, notice=NOTICE_SECONDS),
-                **neighbours(settings),
-                **files.environment(),
+                **neighbours(args.redis),
+                **secrets.environment,
                 "TLS_CERTIFICATE": f"{CERTIFICATE_DIRECTORY}/tls.crt",
                 "TLS_PRIVATE_KEY": f"{CERTIFICATE_DIRECTORY}/tls.key",
+                **args.environment,
             },
-            mounts=[files.mount(), certificate],
+            mounts=[secrets.mount, certificate],
             ports={"https": GATEWAY_PORT, "metrics": METRICS_PORT},
             probes=http_probes("https", scheme="HTTPS", starts_within=60),
             pre_stop_seconds=PRE_STOP_SECONDS,
@@ -85,8 +87,9 @@ class Gateway(pulumi.ComponentResource):
             part="gateway",
             settings=settings,
             container=container,
+            init=secrets.init,
             grace_seconds=grace_seconds(pre_stop=PRE_STOP_SECONDS, notice=NOTICE_SECONDS),
-            reads={**files.digests(args.secrets.digests), **fingerprint},
+            reads={**secrets.reads, **fingerprint},
         )
         self.deployment = deployment(
             "gateway",
@@ -94,7 +97,7 @@ class Gateway(pulumi.ComponentResource):
             pod=pod,
             update=one_more(),
             ready_within=READY_WITHIN,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[account, secret]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[account, *secrets.made]),
         )
         metrics_service_of("gateway", namespace, child)
         self.register_outputs({"deployment": self.deployment.metadata.name})
@@ -116,15 +119,20 @@ class Gateway(pulumi.ComponentResource):
         return secret.metadata.name
 
 
-def secret_files(settings: Settings) -> SecretFiles:
+def secret_variables(settings: Settings, redis: RedisConnection) -> dict[str, str]:
+    """By environment variable, the secret that it stands for."""
     connected = settings.platforms.generic.url is not None
-    return SecretFiles(
-        part="gateway",
-        variables={
-            "API_KEY": "api_key",
-            "INFERENCE_API_KEY": "inference_api_key",
-            **redis_secret(settings),
-            **({"GENERIC_WEBHOOK_SECRET": "generic_webhook_secret"} if connected else {}),
-        },
-        external_password=settings.redis.password_secret,
-    )
+    return {
+        "API_KEY": "api_key",
+        "INFERENCE_API_KEY": "inference_api_key",
+        **redis.secrets(),
+        **({"GENERIC_WEBHOOK_SECRET": "generic_webhook_secret"} if connected else {}),
+    }
+
+
+def certificate_hosts(settings: Settings) -> tuple[str, ...]:
+    """Every name under which the gateway is reached: through ``make forward``, from inside the cluster, and from outside."""
+    service = f"gateway.{settings.cluster.namespace}"
+    inside = ("gateway", service, f"{service}.svc", f"{service}.svc.cluster.local")
+    outside = (settings.exposure.host,) if settings.exposure.host else ()
+    return with_loopback((*inside, *outside, *settings.certificate.hosts))

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_kubernetes.core.v1 import Service, ServicePortArgs, ServiceSpecArgs
 
-from infra.cluster_settings import Compute
-from infra.generated.secrets import Secrets
 from infra.kubernetes.application import (
     PRE_STOP_SECONDS,
     base_environment,
@@ -18,31 +16,28 @@ from infra.kubernetes.application import (
     one_less,
     one_more,
 )
-from infra.kubernetes.container import Container
-from infra.kubernetes.files import SecretFiles
-from infra.kubernetes.model import models_mount
+from infra.kubernetes.container import Container, Disk
+from infra.kubernetes.model_store import ModelStore, path_of
 from infra.kubernetes.names import INFERENCE_PORT, INFERENCE_SERVICE, METRICS_PORT, selector
-from infra.kubernetes.placement import one_node
 from infra.kubernetes.pod import Pod
 from infra.kubernetes.probes import READY, http_probes
 from infra.kubernetes.quantities import cores
+from infra.kubernetes.secret_source import SecretSource
 from infra.kubernetes.workload import UNAWAITED, WorkloadArgs, disruption_budget, metadata, metrics_service_of, service_account
 from infra.settings import Settings
 
-# The init container's patience: a pod may come while another model is still being made.
-WAIT_SECONDS = 1800
 START_SECONDS = 300  # loading several gigabytes from a network volume
 READY_WITHIN = 1800  # an image with CUDA's libraries has gigabytes to be pulled
-SECRETS = SecretFiles(part="inference", variables={"API_KEY": "inference_api_key"})
-WAITING = Compute.model_validate({"cpu": "100m", "cpuLimit": "1", "memory": "256Mi"})
+SECRETS = {"API_KEY": "inference_api_key"}  # by environment variable
 
 
 @dataclass(frozen=True, kw_only=True)
 class InferenceArgs(WorkloadArgs):
-    """``model_path``: the model's directory in the mounted store; another model is another path, and so another rollout."""
+    """``recipe_key``: of the model in ``models``; another model is another key, and so another rollout."""
 
-    secrets: Secrets
-    model_path: str
+    secrets: SecretSource
+    models: ModelStore
+    recipe_key: str
 
 
 class Inference(pulumi.ComponentResource):
@@ -52,20 +47,13 @@ class Inference(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: InferenceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("assistant:kubernetes:Inference", name, {}, opts)
-        settings, namespace = args.settings, args.namespace
+        settings, namespace, models = args.settings, args.namespace, args.models
         child = pulumi.ResourceOptions(parent=self)
         account = service_account("inference", namespace, child)
-        secret = SECRETS.secret(args.secrets.values, namespace, child)
+        secrets = args.secrets.provide("inference", SECRETS, args, child)
         # Pods on one volume leave a node together: none could start elsewhere while another stays.
-        disruption_budget("inference", namespace, child, max_unavailable="100%" if one_node(settings) else 1)
+        disruption_budget("inference", namespace, child, max_unavailable="100%" if models.on_one_node else 1)
 
-        waiting = Container(
-            name="verify-model",
-            image=args.image,
-            command=["python", "-m", "app.models.wait", args.model_path, "--seconds", str(WAIT_SECONDS)],
-            compute=WAITING,
-            mounts=[models_mount(settings)],
-        )
         on_gpus = settings.inference.device == "cuda"
         container = Container(
             name="inference",
@@ -74,22 +62,25 @@ class Inference(pulumi.ComponentResource):
             compute=settings.resources.inference,
             environment={
                 **base_environment(settings, INFERENCE_PORT),
-                **SECRETS.environment(),
-                **_serving(settings, args.model_path),
+                **secrets.environment,
+                **_serving(settings, path_of(args.recipe_key)),
+                **args.environment,
             },
-            mounts=[SECRETS.mount(), models_mount(settings)],
+            mounts=[secrets.mount, models.mount()],
             ports={"http": INFERENCE_PORT, "metrics": METRICS_PORT},
             probes=http_probes("http", starts_within=START_SECONDS, started=READY),
             pre_stop_seconds=PRE_STOP_SECONDS,
+            disk=models.disk(Disk()),
             gpus=settings.resources.gpus if on_gpus else 0,
         )
         pod = Pod(
             part="inference",
             settings=settings,
             container=container,
-            init=[waiting],
+            init=[*secrets.init, models.arrival(args.recipe_key, args)],
             grace_seconds=grace_seconds(pre_stop=PRE_STOP_SECONDS, notice=0),
-            reads=SECRETS.digests(args.secrets.digests),
+            reads=secrets.reads,
+            models=models,
         )
         self.deployment = deployment(
             "inference",
@@ -99,7 +90,7 @@ class Inference(pulumi.ComponentResource):
             # first, one replica means a gap of a start; autoscaling.inference.minimum 2 closes it.
             update=one_less() if on_gpus else one_more(),
             ready_within=READY_WITHIN,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[account, secret]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[account, *secrets.made]),
         )
         self.service = Service(
             "inference-service",

@@ -1,8 +1,10 @@
-"""The model: a Job fetches, converts, quantises and measures it into a volume, from which every inference pod reads it."""
+"""The model: a Job fetches, converts, quantises and measures it into the store, from which every inference pod reads it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 from pulumi_kubernetes.batch.v1 import (
@@ -12,25 +14,19 @@ from pulumi_kubernetes.batch.v1 import (
     PodFailurePolicyOnExitCodesRequirementArgs,
     PodFailurePolicyRuleArgs,
 )
-from pulumi_kubernetes.core.v1 import (
-    PersistentVolumeClaim,
-    PersistentVolumeClaimSpecArgs,
-    PersistentVolumeClaimVolumeSourceArgs,
-    VolumeArgs,
-    VolumeResourceRequirementsArgs,
-)
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from app.models.manifest import Thresholds
 from app.models.recipe import Recipe
 from app.models.sources import parse
 from infra.kubernetes.configuration import digest_of
-from infra.kubernetes.container import Container, Disk, Mount
+from infra.kubernetes.container import Container, Disk
 from infra.kubernetes.files import authorities_mount
+from infra.kubernetes.model_store import ModelStore
 from infra.kubernetes.names import MODELS_DIRECTORY, labels
 from infra.kubernetes.pod import Pod
 from infra.kubernetes.trust import OPENSSL_VARIABLE, PIP_VARIABLE, trusting
-from infra.kubernetes.workload import UNAWAITED, WorkloadArgs, metadata, service_account
+from infra.kubernetes.workload import WorkloadArgs, service_account
 from infra.settings import Settings
 
 JOB_SECONDS = 3600
@@ -45,41 +41,55 @@ TERMINATION_MESSAGE = "/dev/termination-log"  # Kubernetes' default path; model_
 
 @dataclass(frozen=True, kw_only=True)
 class ModelArgs(WorkloadArgs):
-    """``image``: inference's, which holds the converter. ``authorities``: PEM of what is trusted, if not the image's own."""
+    """``image``: inference's, which holds the converter. ``authorities``: PEM of what is trusted, if not the image's own.
+    ``models``: where the Job leaves what it made."""
 
+    models: ModelStore
     authorities: str | None
 
 
 class Model(pulumi.ComponentResource):
     """``job_name``: holds a digest of all that makes the Job, so that another recipe or image makes another Job.
 
-    ``path``: the model's directory, as every pod with :func:`models_mount` sees it.
+    ``recipe_key``: what the store knows the model by.
     """
 
     job_name: pulumi.Output[str]
-    path: str
+    recipe_key: str
 
     def __init__(self, name: str, args: ModelArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("assistant:kubernetes:Model", name, {}, opts)
-        settings, namespace = args.settings, args.namespace
-        self.path = model_path(settings)
-        self.claim = _claim(settings, namespace, pulumi.ResourceOptions(parent=self))
+        settings, namespace, models = args.settings, args.namespace, args.models
+        self.recipe_key = recipe(settings).key
+        self.claim = models.claim(namespace, pulumi.ResourceOptions(parent=self))
         account = service_account("model", namespace, pulumi.ResourceOptions(parent=self))
         container = Container(
             name="model",
             image=args.image,
-            command=["python", "-m", "app.models", *options(settings)],
+            command=["python", "-m", "app.models", *options(settings), *models.options],
             compute=settings.resources.model,
             environment={
                 # What pip and the converter leave behind goes to the volume's scratch directory or nowhere.
                 "PIP_NO_CACHE_DIR": "1",
                 **(trusting(OPENSSL_VARIABLE, PIP_VARIABLE) if args.authorities else {}),
+                **models.environment,
+                **args.environment,
             },
-            mounts=[models_mount(settings, writable=True), *([authorities_mount()] if args.authorities else [])],
-            disk=Disk(request="256Mi", limit="2Gi", temporary="1Gi"),
+            mounts=[models.mount(writable=True), *([authorities_mount()] if args.authorities else [])],
+            disk=models.disk(Disk(request="256Mi", limit="2Gi", temporary="1Gi")),
         )
-        pod = Pod(part="model", settings=settings, container=container, grace_seconds=GRACE_SECONDS, restart="Never")
-        self.job_name = pulumi.Output.from_input(args.image).apply(lambda image: job_name(settings, image, args.authorities))
+        pod = Pod(
+            part="model",
+            settings=settings,
+            container=container,
+            grace_seconds=GRACE_SECONDS,
+            restart="Never",
+            models=models,
+        )
+        facts: dict[str, Any] = {"image": args.image, **models.facts}
+        if args.environment:
+            facts["environment"] = dict(args.environment)
+        self.job_name = pulumi.Output.from_input(facts).apply(lambda known: job_name(settings, known, args.authorities))
         self.job = Job(
             f"{name}-job",
             metadata=ObjectMetaArgs(name=self.job_name, namespace=namespace, labels=labels("model"), annotations=TRIED_AGAIN),
@@ -107,11 +117,6 @@ def recipe(settings: Settings) -> Recipe:
     )
 
 
-def model_path(settings: Settings) -> str:
-    """The link in the store (:mod:`app.models.store`) that the Job makes: known before the model is."""
-    return f"{MODELS_DIRECTORY}/.recipes/{recipe(settings).key}"
-
-
 def options(settings: Settings) -> list[str]:
     """The command line of ``app.models``."""
     wanted = recipe(settings)
@@ -126,42 +131,17 @@ def options(settings: Settings) -> list[str]:
     ]
 
 
-def job_name(settings: Settings, image: str, authorities: str | None) -> str:
-    """A Job cannot be changed, so whatever would change it is in its name."""
+def job_name(settings: Settings, facts: Mapping[str, Any], authorities: str | None) -> str:
+    """A Job cannot be changed, so whatever would change it is in its name. ``facts``: what no setting says of it."""
     content = {
         "options": options(settings),
-        "image": image,
         "resources": settings.resources.model.model_dump(),
         "device": settings.inference.device,
-        "claim": claim_name(settings),
         "pullSecret": settings.images.pull_secret,
         "authorities": authorities,
+        **facts,
     }
     return f"model-{digest_of(content)[:12]}"
-
-
-def claim_name(settings: Settings) -> str:
-    """By what cannot be changed of a claim: another class or access makes another volume, filled before the old one goes."""
-    return f"models-{digest_of([settings.storage.storage_class, settings.storage.model_access])[:8]}"
-
-
-def models_mount(settings: Settings, *, writable: bool = False) -> Mount:
-    claim = PersistentVolumeClaimVolumeSourceArgs(claim_name=claim_name(settings))
-    return Mount(volume=VolumeArgs(name="models", persistent_volume_claim=claim), path=MODELS_DIRECTORY, writable=writable)
-
-
-def _claim(settings: Settings, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions) -> PersistentVolumeClaim:
-    claimed = metadata("model", namespace, claim_name(settings), UNAWAITED)
-    return PersistentVolumeClaim(
-        "model-claim",
-        metadata=claimed,
-        spec=PersistentVolumeClaimSpecArgs(
-            access_modes=[settings.storage.model_access],
-            storage_class_name=settings.storage.storage_class,
-            resources=VolumeResourceRequirementsArgs(requests={"storage": settings.storage.model_size}),
-        ),
-        opts=opts,
-    )
 
 
 def _final_failures() -> PodFailurePolicyArgs:

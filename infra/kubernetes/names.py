@@ -29,6 +29,8 @@ MODELS_DIRECTORY = "/models"
 GPU_RESOURCE = "nvidia.com/gpu"
 GPU_TAINT_KEY = "nvidia.com/gpu"
 GPU_NODE_LABEL = "nvidia.com/gpu.present"
+# On every node of a pool that the stack itself makes: the pool's name.
+POOL_LABEL = "assistant/pool"
 
 # A digest of what a pod reads from elsewhere: where it changes, the pod is replaced.
 CONFIGURATION_ANNOTATION = "assistant/configuration"

@@ -6,6 +6,8 @@ raised with each of those settings, and would stop a rolling update half-way whe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pulumi
 from pulumi_kubernetes.core.v1 import Namespace as KubernetesNamespace
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
@@ -26,11 +28,21 @@ POD_SECURITY = {
 
 
 class Namespace(pulumi.ComponentResource):
-    """``namespace_name``: what everything in it is told to go to; it is known once the namespace is there."""
+    """``namespace_name``: what everything in it is told to go to; it is known once the namespace is there.
+
+    ``more_labels``: what others look for on a namespace, for example a webhook that is to see its pods.
+    """
 
     namespace_name: pulumi.Output[str]
 
-    def __init__(self, name: str, namespace: str, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        namespace: str,
+        opts: pulumi.ResourceOptions | None = None,
+        *,
+        more_labels: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__("assistant:kubernetes:Namespace", name, {}, opts)
         self.namespace = KubernetesNamespace(
             name,
@@ -40,6 +52,7 @@ class Namespace(pulumi.ComponentResource):
                     "app.kubernetes.io/part-of": APPLICATION,
                     "app.kubernetes.io/managed-by": "pulumi",
                     **POD_SECURITY,
+                    **(more_labels or {}),
                 },
             ),
             opts=pulumi.ResourceOptions(parent=self),

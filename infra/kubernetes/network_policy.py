@@ -20,8 +20,10 @@ from pulumi_kubernetes.networking.v1 import (
     NetworkPolicySpecArgs,
 )
 
-from infra.kubernetes.edges import Addresses, Edge, Namespace, Peer, edges, parts_of
+from infra.kubernetes.edges import NOTHING_ELSE, Edge, Surroundings, edges
 from infra.kubernetes.names import APPLICATION, Part, labels, selector
+from infra.kubernetes.peers import Addresses, Namespace, Peer, parts_of
+from infra.kubernetes.redis_connection import RedisConnection
 from infra.settings import Settings
 
 DEFAULT_DENY = "default-deny"
@@ -32,8 +34,12 @@ _BOTH_WAYS = ["Ingress", "Egress"]
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkPoliciesArgs:
+    """``redis`` and ``surroundings``: see :func:`infra.kubernetes.edges.edges`."""
+
     namespace: pulumi.Input[str]
     settings: Settings
+    redis: RedisConnection | None = None
+    surroundings: Surroundings = NOTHING_ELSE
 
 
 class NetworkPolicies(pulumi.ComponentResource):
@@ -50,7 +56,7 @@ class NetworkPolicies(pulumi.ComponentResource):
             spec=default_deny(),
             opts=child,
         )
-        table = edges(args.settings)
+        table = edges(args.settings, args.redis, args.surroundings)
         self.policies = {
             part: NetworkPolicy(
                 f"{name}-{part}",

@@ -20,8 +20,9 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from infra.kubernetes.configuration import configuration_hash
 from infra.kubernetes.container import TEMPORARY, Container
+from infra.kubernetes.model_store import ModelStore
 from infra.kubernetes.names import CONFIGURATION_ANNOTATION, METRICS_PORT, USER_ID, Part, labels
-from infra.kubernetes.placement import affinity, pod_labels, spread, tolerations
+from infra.kubernetes.placement import affinity, spread, tolerations
 from infra.kubernetes.priority import class_name
 from infra.settings import Settings
 
@@ -30,6 +31,7 @@ from infra.settings import Settings
 class Pod:
     """``reads``: by name, a digest of each thing that the pod reads from elsewhere, a Secret or a ConfigMap.
 
+    ``models``: where they are kept, of a pod that has them mounted.
     ``grace_seconds``: from the order to stop to the kill; longer than everything that the container does in between.
     """
 
@@ -40,12 +42,15 @@ class Pod:
     init: Sequence[Container] = ()
     reads: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     restart: Literal["Always", "Never"] = "Always"
+    models: ModelStore | None = None
 
     def template(self) -> PodTemplateSpecArgs:
-        settings, part = self.settings, self.part
+        settings, part, models = self.settings, self.part, self.models
         pull_secret = settings.images.pull_secret
         return PodTemplateSpecArgs(
-            metadata=ObjectMetaArgs(labels={**labels(part), **pod_labels(part)}, annotations=self._annotations() or None),
+            metadata=ObjectMetaArgs(
+                labels={**labels(part), **(models.pod_labels if models else {})}, annotations=self._annotations() or None
+            ),
             spec=PodSpecArgs(
                 service_account_name=part,
                 automount_service_account_token=False,
@@ -66,9 +71,9 @@ class Pod:
                 volumes=self._volumes(),
                 restart_policy=self.restart,
                 termination_grace_period_seconds=self.grace_seconds,
-                affinity=affinity(part, settings),
-                tolerations=tolerations(part, settings),
-                topology_spread_constraints=spread(part, settings),
+                affinity=affinity(part, settings, models),
+                tolerations=tolerations(part, settings, models),
+                topology_spread_constraints=spread(part, models),
             ),
         )
 

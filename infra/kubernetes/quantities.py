@@ -14,6 +14,13 @@ def size(quantity: str) -> int:
     return int(_number(quantity))
 
 
+def plus(one: str, other: str) -> str:
+    """The sum of two sizes, as the API server itself would write it, or every apply would seem to bring a change."""
+    total = size(one) + size(other)
+    unit = next((unit for unit in ("Ti", "Gi", "Mi", "Ki") if total % int(_UNITS[unit]) == 0), None)
+    return f"{total // int(_UNITS[unit])}{unit}" if unit else str(total)
+
+
 def _number(quantity: str) -> float:
     unit = next((unit for unit in sorted(_UNITS, key=len, reverse=True) if quantity.endswith(unit)), "")
     return float(quantity.removesuffix(unit)) * _UNITS.get(unit, 1.0)

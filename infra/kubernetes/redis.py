@@ -28,10 +28,11 @@ from pulumi_kubernetes.meta.v1 import LabelSelectorArgs
 from infra.generated.secrets import Secrets
 from infra.kubernetes.configuration import digest_of
 from infra.kubernetes.container import Container, Mount, Probes
-from infra.kubernetes.files import EVERYBODY, OWNER_AND_GROUP, REDIS_PASSWORD, secret
+from infra.kubernetes.files import EVERYBODY, OWNER_AND_GROUP, secret
 from infra.kubernetes.names import REDIS_PORT, SECRETS_DIRECTORY, selector
 from infra.kubernetes.pod import Pod
 from infra.kubernetes.quantities import size
+from infra.kubernetes.redis_connection import REDIS_PASSWORD
 from infra.kubernetes.workload import UNAWAITED, WorkloadArgs, disruption_budget, metadata, service_account
 from infra.redis_configuration import ACCESS_FILE, CONFIGURATION_FILE, access_text, configuration_text
 
@@ -51,6 +52,8 @@ PROBE_ACCESS = f"user {PROBE_USER} on nopass resetkeys resetchannels -@all +ping
 
 @dataclass(frozen=True, kw_only=True)
 class RedisArgs(WorkloadArgs):
+    """``secrets``: generated ones, since the server knows its password by the digest."""
+
     secrets: Secrets
 
 

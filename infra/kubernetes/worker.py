@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 import pulumi
 
-from infra.generated.secrets import Secrets
-from infra.kubernetes.application import base_environment, deployment, grace_seconds, neighbours, one_more, redis_secret
+from infra.kubernetes.application import base_environment, deployment, grace_seconds, neighbours, one_more
 from infra.kubernetes.configuration import digest_of
 from infra.kubernetes.container import Container
-from infra.kubernetes.files import SecretFiles, authorities_mount
+from infra.kubernetes.files import authorities_mount
 from infra.kubernetes.names import METRICS_PORT, WORKER_PORT
 from infra.kubernetes.pod import Pod
 from infra.kubernetes.probes import http_probes
+from infra.kubernetes.redis_connection import RedisConnection
+from infra.kubernetes.secret_source import SecretSource
 from infra.kubernetes.trust import OPENSSL_VARIABLE, trusting
 from infra.kubernetes.workload import WorkloadArgs, disruption_budget, metrics_service_of, service_account
 from infra.settings import Settings
@@ -25,7 +26,8 @@ READY_WITHIN = 300
 class WorkerArgs(WorkloadArgs):
     """``authorities``: PEM of what is trusted instead of the image's own, if anything is."""
 
-    secrets: Secrets
+    secrets: SecretSource
+    redis: RedisConnection
     authorities: str | None
 
 
@@ -36,9 +38,8 @@ class Worker(pulumi.ComponentResource):
         super().__init__("assistant:kubernetes:Worker", name, {}, opts)
         settings, namespace = args.settings, args.namespace
         child = pulumi.ResourceOptions(parent=self)
-        files = secret_files(settings)
         account = service_account("worker", namespace, child)
-        secret = files.secret(args.secrets.values, namespace, child)
+        secrets = args.secrets.provide("worker", secret_variables(settings, args.redis), args, child)
         disruption_budget("worker", namespace, child)
 
         container = Container(
@@ -48,12 +49,13 @@ class Worker(pulumi.ComponentResource):
             compute=settings.resources.worker,
             environment={
                 **base_environment(settings, WORKER_PORT),
-                **neighbours(settings),
-                **files.environment(),
+                **neighbours(args.redis),
+                **secrets.environment,
                 **_work(settings),
                 **(trusting(OPENSSL_VARIABLE) if args.authorities else {}),
+                **args.environment,
             },
-            mounts=[files.mount(), *([authorities_mount()] if args.authorities else [])],
+            mounts=[secrets.mount, *([authorities_mount()] if args.authorities else [])],
             ports={"health": WORKER_PORT, "metrics": METRICS_PORT},
             probes=http_probes("health", starts_within=60),
         )
@@ -62,8 +64,9 @@ class Worker(pulumi.ComponentResource):
             part="worker",
             settings=settings,
             container=container,
+            init=secrets.init,
             grace_seconds=grace_seconds(pre_stop=0, notice=0),
-            reads={**files.digests(args.secrets.digests), **trusted},
+            reads={**secrets.reads, **trusted},
         )
         self.deployment = deployment(
             "worker",
@@ -71,23 +74,20 @@ class Worker(pulumi.ComponentResource):
             pod=pod,
             update=one_more(),
             ready_within=READY_WITHIN,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[account, secret]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[account, *secrets.made]),
         )
         metrics_service_of("worker", namespace, child)
         self.register_outputs({"deployment": self.deployment.metadata.name})
 
 
-def secret_files(settings: Settings) -> SecretFiles:
+def secret_variables(settings: Settings, redis: RedisConnection) -> dict[str, str]:
+    """By environment variable, the secret that it stands for."""
     generic = {"GENERIC_CLIENT_SECRET": "generic_client_secret", "GENERIC_WEBHOOK_SECRET": "generic_webhook_secret"}
-    return SecretFiles(
-        part="worker",
-        variables={
-            "INFERENCE_API_KEY": "inference_api_key",
-            **redis_secret(settings),
-            **(generic if settings.platforms.generic.url else {}),
-        },
-        external_password=settings.redis.password_secret,
-    )
+    return {
+        "INFERENCE_API_KEY": "inference_api_key",
+        **redis.secrets(),
+        **(generic if settings.platforms.generic.url else {}),
+    }
 
 
 def _work(settings: Settings) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pulumi
 from pulumi_kubernetes.core.v1 import Service, ServiceAccount, ServicePortArgs, ServiceSpecArgs
@@ -19,11 +20,13 @@ UNAWAITED = {"pulumi.com/skipAwait": "true"}
 
 @dataclass(frozen=True, kw_only=True)
 class WorkloadArgs:
-    """``namespace``: known once it is there, so that everything in it waits for it."""
+    """``namespace``: known once it is there, so that everything in it waits for it.
+    ``environment``: what every process of ours is given besides, those before it in its pod included."""
 
     namespace: pulumi.Input[str]
     settings: Settings
     image: pulumi.Input[str]
+    environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
 
 
 def metadata(

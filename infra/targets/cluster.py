@@ -7,26 +7,17 @@ import os
 import pulumi
 import pulumi_kubernetes
 
-from infra.generated.authority import with_loopback
 from infra.generated.certificate import Certificate
 from infra.generated.secrets import Secrets
-from infra.kubernetes.autoscaling import Autoscaling, AutoscalingArgs
+from infra.kubernetes.assistant import TYPE, AssistantArgs, RedisServer, assemble
 from infra.kubernetes.connection import Connection, connection_of
-from infra.kubernetes.exposure import Exposure, ExposureArgs
-from infra.kubernetes.files import REDIS_PASSWORD
-from infra.kubernetes.gateway import Gateway, GatewayArgs
+from infra.kubernetes.gateway import certificate_hosts
 from infra.kubernetes.images import Images, ImagesArgs
-from infra.kubernetes.inference import Inference, InferenceArgs
-from infra.kubernetes.model import Model, ModelArgs
-from infra.kubernetes.model_report import ModelReport
-from infra.kubernetes.monitoring import Monitoring, MonitoringArgs
+from infra.kubernetes.model_store import VolumeStore
 from infra.kubernetes.names import GATEWAY_PORT
-from infra.kubernetes.namespace import Namespace
-from infra.kubernetes.network_policy import NetworkPolicies, NetworkPoliciesArgs
-from infra.kubernetes.priority import PriorityClasses
-from infra.kubernetes.redis import Redis, RedisArgs
-from infra.kubernetes.trust import Authorities, AuthoritiesArgs, read_bundle
-from infra.kubernetes.worker import Worker, WorkerArgs
+from infra.kubernetes.redis_connection import REDIS_PASSWORD, redis_of
+from infra.kubernetes.secret_source import GeneratedSecrets
+from infra.kubernetes.trust import read_bundle
 from infra.outputs import Outputs
 from infra.settings import Settings
 
@@ -36,7 +27,7 @@ GENERIC_SECRETS = ("generic_webhook_secret", "generic_client_secret")
 
 
 class ClusterAssistant(pulumi.ComponentResource):
-    """Redis, the model, inference, gateway and worker, and what surrounds them, in one namespace.
+    """The assistant by a kube-context, with what nothing but the stack gives it: secrets, a certificate, images.
 
     ``authorities``: PEM of what calls out trusts instead of the image's own bundle, if anything is given.
     """
@@ -49,7 +40,7 @@ class ClusterAssistant(pulumi.ComponentResource):
         authorities: str | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("assistant:kubernetes:Assistant", name, {}, opts)
+        super().__init__(TYPE, name, {}, opts)
         self.settings = settings
         provider = pulumi_kubernetes.Provider(
             "kubernetes",
@@ -63,87 +54,23 @@ class ClusterAssistant(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self, providers=[provider])
         self.secrets = Secrets("secrets", versions=secret_versions(settings), opts=child)
         self.certificate = self._certificate(child)
-        self.images = Images("images", ImagesArgs(settings=settings, connection=connection), child)
-
-        priorities = PriorityClasses("priority", settings.cluster.namespace, child)
-        namespace = Namespace("namespace", settings.cluster.namespace, child).namespace_name
-        surroundings: list[pulumi.Resource] = [
-            priorities,
-            NetworkPolicies("policy", NetworkPoliciesArgs(namespace=namespace, settings=settings), child),
-        ]
-        if authorities:
-            surroundings.append(Authorities("authorities", AuthoritiesArgs(namespace=namespace, bundle=authorities), child))
-
-        def after(*resources: pulumi.Resource) -> pulumi.ResourceOptions:
-            return pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[*surroundings, *resources]))
-
-        stores: list[pulumi.Resource] = []
-        if self.images.redis is not None:
-            redis = RedisArgs(namespace=namespace, settings=settings, image=self.images.redis, secrets=self.secrets)
-            stores.append(Redis("redis", redis, after()))
-        self.model = Model(
-            "model",
-            ModelArgs(namespace=namespace, settings=settings, image=self.images.inference, authorities=authorities),
-            after(),
-        )
-        self.report = ModelReport(
-            "model-report", namespace=namespace, job=self.model.job_name, connection=connection, opts=after(self.model)
-        )
-        self.inference = Inference(
-            "inference",
-            InferenceArgs(
-                namespace=namespace,
+        images = Images("images", ImagesArgs(settings=settings, connection=connection), child)
+        self.parts = assemble(
+            AssistantArgs(
                 settings=settings,
-                image=self.images.inference,
-                secrets=self.secrets,
-                model_path=self.model.path,
-            ),
-            after(self.model),
-        )
-        self.gateway = Gateway(
-            "gateway",
-            GatewayArgs(
-                namespace=namespace,
-                settings=settings,
-                image=self.images.gateway,
-                secrets=self.secrets,
+                gateway_image=images.gateway,
+                inference_image=images.inference,
+                secrets=GeneratedSecrets(secrets=self.secrets, external_password=settings.redis.password_secret),
+                redis=redis_of(settings),
+                redis_server=RedisServer(image=images.redis, secrets=self.secrets) if images.redis is not None else None,
+                models=VolumeStore(storage=settings.storage),
                 certificate=self.certificate,
-            ),
-            after(*stores, self.inference),
-        )
-        self.worker = Worker(
-            "worker",
-            WorkerArgs(
-                namespace=namespace,
-                settings=settings,
-                image=self.images.gateway,
-                secrets=self.secrets,
                 authorities=authorities,
-            ),
-            after(*stores, self.inference),
-        )
-        workloads = (self.inference, self.gateway, self.worker)
-        Autoscaling("autoscaling", AutoscalingArgs(namespace=namespace, settings=settings), after(*workloads))
-        self.monitoring = Monitoring(
-            "monitoring",
-            MonitoringArgs(
-                namespace=namespace,
-                settings=settings,
-                certificate=self.certificate.certificate if self.certificate else None,
+                connection=connection,
             ),
             child,
         )
-        self.exposure = Exposure(
-            "exposure",
-            ExposureArgs(
-                namespace=namespace,
-                settings=settings,
-                ca_certificate=self.certificate.ca_certificate if self.certificate else None,
-                tls_secret=self.gateway.tls_secret,
-            ),
-            after(self.gateway),
-        )
-        self.url: pulumi.Input[str] = FORWARDED if within_the_cluster(settings) else self.exposure.url
+        self.url: pulumi.Input[str] = FORWARDED if within_the_cluster(settings) else self.parts.exposure.url
         self.register_outputs({"url": self.url})
 
     def _certificate(self, opts: pulumi.ResourceOptions) -> Certificate | None:
@@ -160,18 +87,18 @@ class ClusterAssistant(pulumi.ComponentResource):
 
     def outputs(self) -> Outputs:
         connected = self.settings.platforms.generic.url is not None
-        values = self.secrets.values
+        values, parts = self.secrets.values, self.parts
         return Outputs(
             target="cluster",
             url=self.url,
             webhook_urls={"generic": pulumi.Output.concat(self.url, "/events")} if connected else None,
-            inference_url=self.inference.url,
+            inference_url=parts.inference.url,
             ca_certificate=self.certificate.ca_certificate if self.certificate else None,
             api_key=values["api_key"],
             webhook_secrets={"generic": values["generic_webhook_secret"]} if connected else None,
-            model_name=self.report.model_name,
-            model_digest=self.report.model_digest,
-            alarms=self.monitoring.alarms or None,
+            model_name=parts.report.model_name if parts.report else None,
+            model_digest=parts.report.model_digest if parts.report else None,
+            alarms=parts.monitoring.alarms or None,
         )
 
 
@@ -188,14 +115,6 @@ def secret_versions(settings: Settings) -> dict[str, int]:
         *(() if settings.redis.url is None else (REDIS_PASSWORD,)),
     }
     return {name: version for name, version in settings.secret_versions.model_dump().items() if name not in absent}
-
-
-def certificate_hosts(settings: Settings) -> tuple[str, ...]:
-    """Every name under which the gateway is reached: through ``make forward``, from inside the cluster, and from outside."""
-    service = f"gateway.{settings.cluster.namespace}"
-    inside = ("gateway", service, f"{service}.svc", f"{service}.svc.cluster.local")
-    outside = (settings.exposure.host,) if settings.exposure.host else ()
-    return with_loopback((*inside, *outside, *settings.certificate.hosts))
 
 
 def deploy(settings: Settings) -> Outputs:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rendering import IMAGES, Rendered, registered, settings_of
 
-from infra.targets.cluster import certificate_hosts
+from infra.kubernetes.gateway import certificate_hosts
 
 PLATFORM = {"platforms": {"generic": {"url": "https://platform.example.com"}}}
 OTHER = f"registry.example.com/other@sha256:{'b' * 64}"

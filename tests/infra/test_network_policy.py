@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from infra.kubernetes.edges import EDGES, PRIVATE_NETWORK, PUBLIC, Addresses, Namespace, destinations, edges
+from infra.kubernetes.edges import EDGES, edges
 from infra.kubernetes.names import PARTS, labels
 from infra.kubernetes.network_policy import NetworkPolicies, NetworkPoliciesArgs
+from infra.kubernetes.peers import PRIVATE_NETWORK, PUBLIC, Addresses, Namespace, destinations
 from infra.settings import Settings
 
 PORTS = (53, 80, 443, 6379, 6380, 8080, 8081, 8090, 8443, 9090)
