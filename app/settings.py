@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -46,6 +47,13 @@ class RedisSettings(BaseModel):
     redis_password: SecretStr | None = None
     redis_timeout_seconds: Annotated[float, Field(gt=0, le=10)] = 0.25
     redis_cluster: bool = False  # speak the cluster protocol (MemoryDB)
+
+    @field_validator("redis_cluster")
+    @classmethod
+    def _has_one_database(cls, cluster: bool, info: ValidationInfo) -> bool:
+        if cluster and urlsplit(info.data.get("redis_url", "")).path not in ("", "/", "/0"):
+            raise ValueError("a cluster has database 0 alone: end REDIS_URL with /0")
+        return cluster
 
 
 class GatewaySettings(ProcessSettings, RedisSettings):

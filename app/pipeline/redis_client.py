@@ -12,13 +12,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from redis import exceptions
-from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from app.pipeline.redis_cluster import Address, ClusterClient
 from app.settings import RedisSettings
 
-CONNECTIONS = 32  # a process; further callers wait for a free one, within their time-out
+CONNECTIONS = 32  # a process and primary; further callers wait for a free one, within their time-out
 
 # First words of error replies that mean "not now" or "not here" rather than "wrong command" (redis/src/server.c, cluster.c).
 REFUSALS = frozenset(
@@ -34,7 +36,7 @@ class RedisUnavailable(Exception):
 class RedisClient:
     """Every call ends within ``timeout_seconds``; one exception, :class:`RedisUnavailable`, when Redis is away."""
 
-    def __init__(self, client: Redis | RedisCluster, timeout_seconds: float) -> None:
+    def __init__(self, client: Redis | ClusterClient, timeout_seconds: float) -> None:
         self._client = client
         self._timeout_seconds = timeout_seconds
 
@@ -81,36 +83,37 @@ class Script:
 
 def connect(settings: RedisSettings) -> RedisClient:
     """A client of the Redis that ``settings`` name; connects when first used. With ``redis_cluster`` the cluster protocol is
-    spoken (MemoryDB), which works because every key of an atomic step has one hash tag."""
+    spoken (MemoryDB), which works because every key of an atomic step has one hash tag. ``rediss://`` proves the server against
+    this system's authorities (or ``SSL_CERT_FILE``) and by its name."""
+    options = _options(settings)
+    seed = Address(options.pop("host", "localhost"), options.pop("port", 6379))
+
+    def node(address: Address, connections: int) -> Redis:
+        pool = BlockingConnectionPool(host=address.host, port=address.port, max_connections=connections, **options)
+        return Redis.from_pool(pool)
+
+    timeout = settings.redis_timeout_seconds
+    if settings.redis_cluster:
+        return RedisClient(ClusterClient(node, seed, timeout, CONNECTIONS), timeout)
+    return RedisClient(node(seed, CONNECTIONS), timeout)
+
+
+def _options(settings: RedisSettings) -> dict[str, Any]:
+    """What a pool takes. What stands in the address, such as a user, goes before a setting of its own."""
     password = settings.redis_password.get_secret_value() if settings.redis_password else None
     timeout = settings.redis_timeout_seconds
-    # A pooled connection may have died with the server's restart: that one is replaced at once, without a sleep. A time-out is
-    # not tried again: the caller has waited long enough.
-    retry = Retry(NoBackoff(), 1, supported_errors=(exceptions.ConnectionError,))
-    client: Redis | RedisCluster
-    if settings.redis_cluster:
-        client = RedisCluster.from_url(
-            settings.redis_url,
-            password=password,
-            decode_responses=True,
-            socket_connect_timeout=timeout,
-            socket_timeout=None,
-            max_connections=CONNECTIONS,
-            retry=retry,
-        )
-    else:
-        pool = BlockingConnectionPool.from_url(
-            settings.redis_url,
-            password=password,
-            decode_responses=True,
-            socket_connect_timeout=timeout,
-            socket_timeout=None,  # asyncio.timeout in RedisClient.command, which knows how long a command may take
-            max_connections=CONNECTIONS,
-            timeout=timeout,
-            retry=retry,
-        )
-        client = Redis.from_pool(pool)
-    return RedisClient(client, timeout)
+    return {
+        "username": settings.redis_username,
+        "password": password,
+        "decode_responses": True,
+        "socket_connect_timeout": timeout,
+        "socket_timeout": None,  # asyncio.timeout in RedisClient.command, which knows how long a command may take
+        "timeout": timeout,
+        # A pooled connection may have died with the server's restart: that one is replaced at once, without a sleep. A time-out
+        # is not tried again: the caller has waited long enough.
+        "retry": Retry(NoBackoff(), 1, supported_errors=(exceptions.ConnectionError,)),
+        **parse_url(settings.redis_url),
+    }
 
 
 def refusal_of(error: exceptions.ResponseError) -> str | None:
