@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
-from infra.kubernetes.edges import EDGES, edges
+from infra.kubernetes.aws_edges import aws_edges
+from infra.kubernetes.edges import EDGES, Surroundings, edges
 from infra.kubernetes.names import PARTS, labels
 from infra.kubernetes.network_policy import NetworkPolicies, NetworkPoliciesArgs
 from infra.kubernetes.peers import PRIVATE_NETWORK, PUBLIC, Addresses, Namespace, destinations
+from infra.kubernetes.redis_connection import RedisConnection
 from infra.settings import Settings
 
 PORTS = (53, 80, 443, 6379, 6380, 8080, 8081, 8090, 8443, 9090)
@@ -41,6 +43,9 @@ INTERNET = Place("203.0.113.7")
 INTERNET_6 = Place("2001:db8::7")
 COMPANY = Place("10.20.30.40")
 METADATA = Place("169.254.169.254")
+POD_IDENTITY = Place("169.254.170.23")
+POD_IDENTITY_6 = Place("fd00:ec2::23")
+LOAD_BALANCER = Place("10.40.0.9")
 NODE_LOCAL_DNS = Place("169.254.20.10")
 OTHERS = {
     "intruder": INTRUDER,
@@ -61,8 +66,8 @@ PLACES = {**OURS, **OTHERS}
 
 @pytest.fixture
 def render(kubernetes_objects: Any, cluster_settings: Callable[..., Settings]) -> Callable[..., Any]:
-    async def render(**groups: Any) -> list[dict[str, Any]]:
-        args = NetworkPoliciesArgs(namespace="team-a", settings=cluster_settings(**groups))
+    async def render(given: dict[str, Any] | None = None, **groups: Any) -> list[dict[str, Any]]:
+        args = NetworkPoliciesArgs(namespace="team-a", settings=cluster_settings(**groups), **(given or {}))
         objects = await kubernetes_objects.rendered(lambda: NetworkPolicies("network", args))
         return list(objects["NetworkPolicy"].values())
 
@@ -209,6 +214,44 @@ async def test_the_other_nodes_of_a_redis_cluster_are_reached_too(render: Any) -
     objects = await render(redis={"url": "rediss://10.20.30.41:6380", "cluster": True})
     assert passes(objects, OURS["gateway"], COMPANY, 6380)
     assert not passes(objects, OURS["gateway"], METADATA, 6380)
+
+
+async def test_where_the_load_balancer_is_known_nothing_else_comes_in(render: Any) -> None:
+    objects = await render({"surroundings": Surroundings(way_in=(Addresses("10.40.0.0/20"), Addresses("10.40.16.0/20")))})
+    assert passes(objects, LOAD_BALANCER, OURS["gateway"], 8443)
+    assert not passes(objects, LOAD_BALANCER, OURS["gateway"], 9090)
+    assert opened(objects) == PICTURE
+
+
+async def test_in_aws_a_part_with_credentials_reaches_them_and_the_services_but_not_its_nodes_own(render: Any) -> None:
+    objects = await render({"surroundings": Surroundings(edges=aws_edges())})
+    for part in ("gateway", "worker", "inference", "model"):
+        assert passes(objects, OURS[part], POD_IDENTITY, 80)
+        assert passes(objects, OURS[part], POD_IDENTITY_6, 80)
+        assert all(passes(objects, OURS[part], place, 443) for place in (COMPANY, INTERNET, INTERNET_6))
+        assert passes(objects, OURS[part], DNS, 53, "UDP")
+        assert not any(passes(objects, OURS[part], METADATA, port) for port in PORTS)
+        assert not any(passes(objects, OURS[part], POD_IDENTITY, port) for port in PORTS if port != 80)
+        assert not passes(objects, OURS[part], INTERNET, 80)
+    assert not passes(objects, OURS["redis"], POD_IDENTITY, 80)
+
+
+async def test_elsewhere_nobody_reaches_what_hands_out_credentials(render: Any) -> None:
+    objects = await render()
+    assert not any(passes(objects, OURS[part], POD_IDENTITY, port) for part in OURS for port in PORTS)
+
+
+async def test_what_is_open_already_is_not_opened_a_second_time(cluster_settings: Callable[..., Settings]) -> None:
+    table = edges(cluster_settings(), None, Surroundings(edges=aws_edges()))
+    connections = [(edge.source, edge.destination, edge.port, edge.protocol) for edge in table]
+    assert len(connections) == len(set(connections)) > len(edges(cluster_settings()))
+
+
+async def test_a_redis_that_no_setting_names_is_reached_where_it_is_said_to_be(render: Any) -> None:
+    elsewhere = RedisConnection(url="rediss://a.b:6380/0", peers=(Addresses("10.20.30.0/24"),), port=6380)
+    objects = await render({"redis": elsewhere})
+    own = {edge for edge in PICTURE if edge[1] == "redis"}
+    assert opened(objects) == (PICTURE - own) | WAY_IN | {("gateway", "company", 6380), ("worker", "company", 6380)}
 
 
 async def test_names_are_looked_up_over_udp_as_well(render: Any) -> None:
