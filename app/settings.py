@@ -62,6 +62,8 @@ class GatewaySettings(ProcessSettings, RedisSettings):
     port: Port = 8443
     tls_certificate: Path | None = None
     tls_private_key: Path | None = None
+    # Behind a load balancer that verifies no target's certificate: one is made at the start, in memory, and nobody else has it.
+    tls_self_signed: bool = False
     api_key: SecretStr
     inference_url: Annotated[str, Field(pattern=r"^https?://")] = "http://127.0.0.1:8080"
     inference_api_key: SecretStr

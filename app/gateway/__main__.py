@@ -40,7 +40,13 @@ async def main(settings: GatewaySettings) -> int:
     certificate, private_key = settings.tls_certificate, settings.tls_private_key
     if (certificate is None) != (private_key is None):
         raise SettingsError("TLS_CERTIFICATE and TLS_PRIVATE_KEY are required together")
+    if settings.tls_self_signed and certificate is not None:
+        raise SettingsError("TLS_SELF_SIGNED and TLS_CERTIFICATE are both set: keep one")
     tls = tls_context(certificate, private_key) if certificate and private_key else None
+    if settings.tls_self_signed:
+        from app.gateway.self_signed import self_signed_context  # cryptography: a gateway with a certificate does without it
+
+        tls = self_signed_context()
     if tls is None:
         get_logger().warning("no_tls", hint="set TLS_CERTIFICATE and TLS_PRIVATE_KEY unless a proxy ends TLS")
 
