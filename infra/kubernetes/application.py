@@ -11,18 +11,15 @@ from pulumi_kubernetes.apps.v1 import (
 )
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs
 
+from infra.durations import DRAIN_SECONDS, EXIT_SECONDS, INFERENCE_TIMEOUT_SECONDS
 from infra.kubernetes.names import INFERENCE_PORT, INFERENCE_SERVICE, METRICS_PORT, Part, selector
 from infra.kubernetes.pod import Pod
 from infra.kubernetes.redis_connection import RedisConnection
 from infra.kubernetes.workload import metadata
 from infra.settings import Settings
 
-INFERENCE_TIMEOUT_SECONDS = 60  # a question's longest way through inference
-# What has been begun is finished: the longest request fits in, so that a rolling update cuts none off.
-DRAIN_SECONDS = INFERENCE_TIMEOUT_SECONDS + 5
 # Until every node's proxy has heard that a pod ends; measured in other people's clusters at one to three seconds.
 PRE_STOP_SECONDS = 5
-EXIT_SECONDS = 10  # closing connections and flushing logs after the drain
 REVISIONS = 3  # that `kubectl rollout undo` can go back to
 
 

@@ -16,9 +16,6 @@ from pulumi_kubernetes.batch.v1 import (
 )
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
-from app.models.manifest import Thresholds
-from app.models.recipe import Recipe
-from app.models.sources import parse
 from infra.kubernetes.configuration import digest_of
 from infra.kubernetes.container import Container, Disk
 from infra.kubernetes.files import authorities_mount
@@ -27,6 +24,7 @@ from infra.kubernetes.names import MODELS_DIRECTORY, labels
 from infra.kubernetes.pod import Pod
 from infra.kubernetes.trust import OPENSSL_VARIABLE, PIP_VARIABLE, trusting
 from infra.kubernetes.workload import WorkloadArgs, service_account
+from infra.recipe import converter_options, recipe
 from infra.settings import Settings
 
 JOB_SECONDS = 3600
@@ -108,27 +106,9 @@ class Model(pulumi.ComponentResource):
         self.register_outputs({"job": self.job_name})
 
 
-def recipe(settings: Settings) -> Recipe:
-    model = settings.model
-    return Recipe(
-        source=parse(model.source, model.sha256),
-        precision=model.precision,
-        thresholds=Thresholds(max_kl=model.max_kl, min_top1=model.min_top1),
-    )
-
-
 def options(settings: Settings) -> list[str]:
     """The command line of ``app.models``."""
-    wanted = recipe(settings)
-    return [
-        *("--store", MODELS_DIRECTORY),
-        *("--source", wanted.source.uri),
-        *("--sha256", wanted.source.sha256),
-        *("--precision", wanted.precision),
-        *("--max-kl", f"{wanted.thresholds.max_kl:g}"),
-        *("--min-top1", f"{wanted.thresholds.min_top1:g}"),
-        *("--report", TERMINATION_MESSAGE),
-    ]
+    return ["--store", MODELS_DIRECTORY, *converter_options(recipe(settings)), "--report", TERMINATION_MESSAGE]
 
 
 def job_name(settings: Settings, facts: Mapping[str, Any], authorities: str | None) -> str:
