@@ -1,4 +1,4 @@
-"""Fixtures that several suites share: a real Redis, as the local target runs it."""
+"""Fixtures that several suites share: a real Redis, as the local target runs it, and AWS as moto plays it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.request
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis as redis_sync
@@ -19,6 +22,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tools.redis import MissingRedisError, find_redis_server
+
+AWS_REGION = "eu-central-1"
 
 
 def redis_binary() -> str:
@@ -179,3 +184,63 @@ def cluster_redis(tmp_path: Path) -> Iterator[RedisServer]:
         time.sleep(0.02)
     yield server
     server.kill()
+
+
+@dataclass(frozen=True)
+class Aws:
+    """AWS on a socket of this machine: code finds it by AWS_ENDPOINT_URL, as any endpoint.
+
+    ``environment``: of a process with credentials that may do everything.
+    """
+
+    url: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return self.without_credentials() | {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+
+    def without_credentials(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_DEFAULT_REGION": AWS_REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": "/nonexistent",
+            "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
+            "NO_PROXY": "127.0.0.1",
+        }
+
+    def client(self, service: str, region: str = AWS_REGION) -> Any:
+        import boto3  # here and below: half a second that most tests have no use for
+
+        keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+        return boto3.client(service, endpoint_url=self.url, region_name=region, **keys)
+
+    def check_policies(self, *, after: int | None) -> None:
+        """From the ``after``-th call on, callers need a policy that allows what they do; None: nobody does."""
+        _post(f"{self.url}/moto-api/reset-auth", str(after if after is not None else 10**9))
+
+
+def _post(url: str, body: str = "") -> None:
+    request = urllib.request.Request(url, body.encode(), {"Content-Type": "text/plain"}, method="POST")
+    urllib.request.urlopen(request, timeout=30).close()  # noqa: S310 loopback
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def aws(moto_server: str) -> Iterator[Aws]:
+    """An empty account."""
+    _post(f"{moto_server}/moto-api/reset")
+    found = Aws(moto_server)
+    yield found
+    found.check_policies(after=None)

@@ -9,14 +9,9 @@ from __future__ import annotations
 import re
 from typing import Any, Protocol
 
+from app.aws.failures import kind_of
+
 REGION = re.compile(r"arn:[a-z-]+:secretsmanager:(?P<region>[a-z0-9-]+):\d{12}:secret:.+")
-# Of whom the answer will be another one soon: too many ask, the service has an ill moment, a role is new.
-PASSING = frozenset(
-    {"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded", "InternalServiceError"}
-    | {"InternalServiceErrorException", "ServiceUnavailable", "ServiceUnavailableException", "RequestTimeout"}
-    | {"UnrecognizedClientException", "InvalidClientTokenId", "ExpiredTokenException"}
-)
-DENIED = frozenset({"AccessDeniedException", "AccessDenied", "DecryptionFailure"})
 
 
 class NotYet(Exception):
@@ -61,9 +56,10 @@ class Reader:
             return NotYet(f"secret {secret} has no value yet: `make secrets STACK=…` gives it one")
         if code == "ResourceNotFoundException":
             return Denied(f"there is no secret {secret} in this account and region")
-        if code in PASSING or status >= 500:
+        kind = kind_of(code, status)
+        if kind == "passing":
             return NotYet(f"secret {secret}: Secrets Manager answers {code}")
-        if code in DENIED or status == 403:
+        if kind == "denied":
             return Denied(
                 f"secret {secret} may not be read by {self._who()} ({code}): its policy needs secretsmanager:GetSecretValue"
                 " on the secret and kms:Decrypt on the secret's key"
