@@ -51,7 +51,8 @@ class AssistantArgs:
     """``gateway_image``: gateway and worker; ``inference_image``: inference and the model Job.
 
     ``redis``: how it is reached; ``redis_server``: the one to run, where the stack runs one.
-    ``certificate``: what the gateway serves, or None where ``settings.exposure.tls_secret`` names it.
+    ``certificate``: what the gateway serves, or None where ``settings.exposure.tls_secret`` names it, or where each pod of the
+    gateway signs its own (``self_signed``).
     ``authorities``: PEM of what calls out trusts instead of the image's own bundle, if anything is given.
     ``environment``: what every process of ours is given besides.
     ``connection``: for kubectl on this machine, which reads what the Job says of the model; None: nobody reads it.
@@ -66,6 +67,7 @@ class AssistantArgs:
     redis: RedisConnection
     models: ModelStore
     certificate: Certificate | None
+    self_signed: bool = False
     redis_server: RedisServer | None = None
     authorities: str | None = None
     environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
@@ -163,6 +165,7 @@ def assemble(args: AssistantArgs, child: pulumi.ResourceOptions) -> Parts:
             secrets=args.secrets,
             redis=args.redis,
             certificate=certificate,
+            self_signed=args.self_signed,
         ),
         after(*stores, inference),
     )

@@ -48,7 +48,7 @@ class ExposureArgs:
     namespace: pulumi.Input[str]
     settings: Settings
     ca_certificate: pulumi.Input[str] | None
-    tls_secret: pulumi.Input[str]
+    tls_secret: pulumi.Input[str] | None
 
 
 class Exposure(pulumi.ComponentResource):

@@ -38,21 +38,28 @@ from infra.settings import Settings
 # Load balancers outside the cluster look themselves; they see "not ready" for so long before anything is refused.
 NOTICE_SECONDS = 5
 READY_WITHIN = 300
+FROM_FILES = {
+    "TLS_CERTIFICATE": f"{CERTIFICATE_DIRECTORY}/tls.crt",
+    "TLS_PRIVATE_KEY": f"{CERTIFICATE_DIRECTORY}/tls.key",
+}
+SELF_SIGNED = {"TLS_SELF_SIGNED": "true"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class GatewayArgs(WorkloadArgs):
-    """``certificate``: the stack's own, or None where ``settings.exposure.tls_secret`` names one."""
+    """``certificate``: the stack's own, or None where ``settings.exposure.tls_secret`` names one.
+    ``self_signed``: each pod makes one for itself, for a load balancer that encrypts and does not ask who is there."""
 
     secrets: SecretSource
     redis: RedisConnection
     certificate: Certificate | None
+    self_signed: bool = False
 
 
 class Gateway(pulumi.ComponentResource):
-    """``tls_secret``: the name of the Secret with the certificate that is served."""
+    """``tls_secret``: the name of the Secret with the certificate that is served, unless pods sign their own."""
 
-    tls_secret: pulumi.Output[str]
+    tls_secret: pulumi.Output[str] | None
 
     def __init__(self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("assistant:kubernetes:Gateway", name, {}, opts)
@@ -63,7 +70,6 @@ class Gateway(pulumi.ComponentResource):
         self.tls_secret = self._tls_secret(args)
         disruption_budget("gateway", namespace, child)
 
-        certificate = certificate_mount(self.tls_secret)
         container = Container(
             name="gateway",
             image=args.image,
@@ -73,11 +79,10 @@ class Gateway(pulumi.ComponentResource):
                 **base_environment(settings, GATEWAY_PORT, notice=NOTICE_SECONDS),
                 **neighbours(args.redis),
                 **secrets.environment,
-                "TLS_CERTIFICATE": f"{CERTIFICATE_DIRECTORY}/tls.crt",
-                "TLS_PRIVATE_KEY": f"{CERTIFICATE_DIRECTORY}/tls.key",
+                **(SELF_SIGNED if self.tls_secret is None else FROM_FILES),
                 **args.environment,
             },
-            mounts=[secrets.mount, certificate],
+            mounts=[secrets.mount, *([] if self.tls_secret is None else [certificate_mount(self.tls_secret)])],
             ports={"https": GATEWAY_PORT, "metrics": METRICS_PORT},
             probes=http_probes("https", scheme="HTTPS", starts_within=60),
             pre_stop_seconds=PRE_STOP_SECONDS,
@@ -102,8 +107,10 @@ class Gateway(pulumi.ComponentResource):
         metrics_service_of("gateway", namespace, child)
         self.register_outputs({"deployment": self.deployment.metadata.name})
 
-    def _tls_secret(self, args: GatewayArgs) -> pulumi.Output[str]:
+    def _tls_secret(self, args: GatewayArgs) -> pulumi.Output[str] | None:
         certificate = args.certificate
+        if args.self_signed:
+            return None
         if certificate is None:
             return pulumi.Output.from_input(args.settings.exposure.tls_secret or CERTIFICATE_SECRET)
         secret = Secret(

@@ -58,3 +58,12 @@ async def test_a_cluster_without_such_a_load_balancer_has_no_such_objects() -> N
     for rendered in (await registered(settings_of()), await on_aws(target_groups=None)):
         assert not rendered.kinds("TargetGroupBinding")
         assert not READINESS_GATES.keys() & rendered.find("Namespace", "assistant")["metadata"]["labels"].keys()
+
+
+async def test_each_pod_signs_a_certificate_of_its_own_where_no_key_may_pass_through_the_stack() -> None:
+    rendered = await on_aws(certificate=None, self_signed=True)
+    pod = rendered.pods()["gateway"]
+    assert environment(pod)["TLS_SELF_SIGNED"] == "true"
+    assert not {"TLS_CERTIFICATE", "TLS_PRIVATE_KEY"} & environment(pod).keys()
+    assert "certificate" not in {volume["name"] for volume in pod["spec"]["volumes"]}
+    assert not [item for item in rendered.kinds("Secret") if item.get("type") == "kubernetes.io/tls"]
