@@ -31,3 +31,8 @@ def log_group(stack: str, *words: str) -> str:
 def secret_name(stack: str, name: str) -> str:
     """In Secrets Manager. `make secrets` looks for this."""
     return f"{APPLICATION}/{stack}/{name}"
+
+
+def emf_namespace(stack: str) -> str:
+    """CloudWatch's namespace of the application's own metrics."""
+    return f"{APPLICATION.capitalize()}/{stack}"
