@@ -7,7 +7,8 @@ from typing import Any
 
 import pulumi
 import pytest
-from assistant_rendering import on_aws
+from assistant_rendering import VPC, on_aws
+from pulumi.runtime import mocks
 from pulumi_kubernetes.core.v1 import ConfigMap
 
 from infra.kubernetes import names
@@ -94,18 +95,36 @@ async def test_what_the_job_says_of_the_model_is_read_where_there_is_a_way_to_re
     assert report.inputs["context"] == "test"
 
 
-async def test_what_inference_waits_for_is_made_in_the_namespace_and_is_asked_for_once() -> None:
-    made = []
+async def test_inference_waits_for_what_is_made_before_it_in_the_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: dict[str, list[str]] = {}
+    register = mocks.MockMonitor.RegisterResource
+
+    def record(self: Any, request: Any) -> Any:
+        waits[request.name] = [urn.rpartition("::")[2] for urn in request.dependencies]
+        return register(self, request)
 
     def gate(namespace: pulumi.Input[str], opts: pulumi.ResourceOptions) -> pulumi.Resource:
-        made.append(ConfigMap("gate", metadata={"name": "gate", "namespace": namespace}, opts=opts))
-        return made[-1]
+        return ConfigMap("gate", metadata={"name": "gate", "namespace": namespace}, opts=opts)
 
+    monkeypatch.setattr(mocks.MockMonitor, "RegisterResource", record)
     rendered = await on_aws(before_inference=gate)
-    assert len(made) == 1
     assert rendered.find("ConfigMap", "gate")["metadata"]["namespace"] == "assistant"
-    order = [item.name for item in rendered.registered]  # what is waited for is registered first
-    assert order.index("namespace") < order.index("gate") < order.index("inference-deployment")
+    assert "gate" in waits["inference"]
+    assert "policy-default-deny" in waits["gate"]
+    assert "gate" not in waits["model"]
+
+
+async def test_the_policies_open_what_surrounds_this_cluster_and_where_its_redis_is() -> None:
+    policies = {item["metadata"]["name"]: item["spec"] for item in (await on_aws()).kinds("NetworkPolicy")}
+    assert set(policies) == {"default-deny", *OURS}
+    vpc = {"ipBlock": {"cidr": VPC.cidr}}
+    assert {"from": [vpc], "ports": [{"port": names.GATEWAY_PORT, "protocol": "TCP"}]} in policies["gateway"]["ingress"]
+    assert all(rule.get("from") for rule in policies["gateway"]["ingress"])
+    identity = {"to": [{"ipBlock": {"cidr": "169.254.170.23/32"}}], "ports": [{"port": 80, "protocol": "TCP"}]}
+    for part in OURS:
+        assert identity in policies[part]["egress"]
+    for part in ("gateway", "worker"):
+        assert {"to": [vpc], "ports": [{"port": 6379, "protocol": "TCP"}]} in policies[part]["egress"]
 
 
 async def test_the_component_round_it_all_has_the_type_that_users_stacks_know() -> None:
