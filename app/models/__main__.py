@@ -13,7 +13,6 @@ import os
 import re
 import signal
 import sys
-import time
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -21,14 +20,15 @@ from typing import NoReturn
 from pydantic import ValidationError
 
 from app.models import default, report
+from app.models.bucket import Bucket
 from app.models.errors import GateError, ModelError
 from app.models.manifest import Manifest, Thresholds
+from app.models.progress import Progress
 from app.models.recipe import Recipe, admit
 from app.models.sources import SCHEMES, parse
 from app.models.store import Store, default_root
 
 FAILED, MISSED_GATE = 1, 3
-SECONDS_BETWEEN_LINES = 2.0
 # A plain file name; 64 hexadecimal digits would be a model's own directory.
 LINK = re.compile(r"(?![0-9a-f]{64}$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -46,7 +46,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         recipe = Recipe(source=parse(options.source, options.sha256), precision=options.precision, thresholds=thresholds)
         store = Store((options.store or default_root(os.environ)).expanduser().absolute())
-        path, manifest, made = _have(recipe, store, verify=options.verify)
+        if options.publish:
+            place, manifest, made = _have_published(recipe, Bucket(options.publish), store, verify=options.verify)
+        else:
+            path, manifest, made = _have(recipe, store, verify=options.verify)
+            place = str(path)
         link = store.link(options.link, manifest.digest) if options.link else None
     except GateError as error:
         return _failed(f"{error}\nNothing was published.", MISSED_GATE, options.report)
@@ -54,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _failed(str(error), FAILED, options.report)
     except KeyboardInterrupt:
         return _failed("interrupted; nothing was published", 128 + signal.SIGINT, options.report)
-    summary = _summary(path, manifest, made=made) | ({"link": str(link)} if link else {})
+    summary = _summary(place, manifest, made=made) | ({"link": str(link)} if link else {})
     print(json.dumps(summary, ensure_ascii=False))
     report.write(options.report, summary)
     return 0
@@ -75,22 +79,20 @@ def _have(recipe: Recipe, store: Store, *, verify: bool) -> tuple[Path, Manifest
     return convert(recipe, store, Progress())
 
 
-class Progress:
-    """A line where a stage begins, and one every two seconds within it."""
-
-    def __init__(self) -> None:
-        self._what, self._at = "", 0.0
-
-    def __call__(self, share: float, what: str) -> None:
-        now = time.monotonic()
-        if what != self._what or now - self._at >= SECONDS_BETWEEN_LINES:
-            print(f"[{share:4.0%}] {what}", file=sys.stderr, flush=True)
-            self._what, self._at = what, now
+def _have_published(recipe: Recipe, bucket: Bucket, store: Store, *, verify: bool) -> tuple[str, Manifest, bool]:
+    """The same in a bucket, where others look for it: nothing is converted that is there already."""
+    found, made = bucket.recipe(recipe.key), False
+    if found:
+        admit(found.gate, recipe.thresholds)
+    else:
+        path, manifest, made = _have(recipe, store, verify=verify)
+        found = bucket.publish(recipe.key, path, manifest, Progress())
+    return bucket.uri(bucket.key_of(found.digest, "")), found, made
 
 
-def _summary(path: Path, manifest: Manifest, *, made: bool) -> dict[str, object]:
+def _summary(place: str, manifest: Manifest, *, made: bool) -> dict[str, object]:
     return {
-        "path": str(path),
+        "path": place,
         "name": manifest.name,
         "digest": manifest.digest,
         "precision": manifest.precision,
@@ -121,11 +123,17 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--min-top1", type=float, default=default.MIN_TOP1, help="share of positions (default %(default)s)")
     parser.add_argument("--store", type=Path, help="default: assistant-stack/models in $XDG_CACHE_HOME or ~/.cache")
     parser.add_argument("--link", type=_link, metavar="NAME", help="point the symbolic link NAME in the store at the model")
+    parser.add_argument(
+        "--publish", metavar="s3://BUCKET/PREFIX", help="have it there for `python -m app.models.pull`; --store is then scratch"
+    )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the result there too, at most 4096 bytes of JSON")
     parser.add_argument(
         "--verify", action="store_true", help="compare the full digests of a model that is in the store already"
     )
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.publish and options.link:
+        parser.error("--link is a name in the store, and --publish a place that needs none: give one of the two")
+    return options
 
 
 def _link(name: str) -> str:

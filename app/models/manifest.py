@@ -141,26 +141,33 @@ def load(directory: Path) -> Manifest:
     """Read and check the manifest of a model directory. Raises :class:`ManifestError`; opens no other file."""
     path = directory / FILE_NAME
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_bytes()
     except FileNotFoundError:
         raise ManifestError(
             f"{path} does not exist: {directory} is no model directory. `python -m app.models` makes one"
         ) from None
     except OSError as error:
         raise ManifestError(f"{path} cannot be read: {error.strerror}") from None
+    return parse(text, str(path))
+
+
+def parse(text: bytes, where: str) -> Manifest:
+    """Check a manifest that was read from ``where``. Raises :class:`ManifestError`."""
+    try:
+        content = json.loads(text)
     except ValueError as error:
-        raise ManifestError(f"{path} is not valid JSON ({error}). Convert the model again") from None
+        raise ManifestError(f"{where} is not valid JSON ({error}). Convert the model again") from None
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         came = content.get("schema") if isinstance(content, dict) else type(content).__name__
-        raise ManifestError(f"{path} has schema {came!r}; this program reads {SCHEMA}. Convert the model again")
+        raise ManifestError(f"{where} has schema {came!r}; this program reads {SCHEMA}. Convert the model again")
     try:
         manifest = Manifest.model_validate(content)
     except ValidationError as error:
         mistakes = [f"  {'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in error.errors()]
-        raise ManifestError("\n".join([f"{path} does not describe a model:", *mistakes])) from None
+        raise ManifestError("\n".join([f"{where} does not describe a model:", *mistakes])) from None
     stray = [name for name in manifest.files if Path(name).name != name or name in {"", ".", "..", FILE_NAME}]
     if stray:
-        raise ManifestError(f"{path} names files outside the model directory: {', '.join(map(repr, stray))}")
+        raise ManifestError(f"{where} names files outside the model directory: {', '.join(map(repr, stray))}")
     return manifest
 
 
