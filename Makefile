@@ -3,17 +3,20 @@ STACK  ?= local
 PYTHON ?= python3
 Q      ?=
 TEXT   ?=
+ROTATE ?=
+MODEL  ?=
 LINES   = 40
 KEY    ?=
 VALUE  ?=
 
 venv   := .venv/bin/python
 stack  := $(venv) -m tools.stack --stack $(STACK)
+aws    := $(venv) -m tools.aws --stack $(STACK)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help environment up preview refresh down destroy clean outputs set ask say logs forward cluster cluster-down images compose-up compose-down \
-        test test-cluster test-bootstrap bench bench-cold lint format lock
+        bootstrap preflight secrets model-pin orphans rehearse test test-cluster test-cloud test-bootstrap bench bench-cold lint format lock
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +65,24 @@ cluster: environment ## A real Kubernetes on this machine (kind, or from Go modu
 cluster-down: environment ## Remove it, and all that it left on this machine
 	@$(venv) -m tools.kubernetes down
 
+bootstrap: environment ## On AWS: a bucket and a KMS key for the stack's state (STACK=prod); again makes what is missing
+	@$(aws) bootstrap
+
+preflight: environment ## On AWS: what an up presupposes (account, zone, quotas, versions), and whether it is there
+	@$(aws) preflight
+
+secrets: environment ## On AWS: give each secret that has none a value (ROTATE=api_key,… a new one; SHOW=1 shows the platform's)
+	@$(aws) secrets $(if $(ROTATE),--rotate '$(ROTATE)') $(if $(filter 1,$(SHOW)),--show)
+
+model-pin: environment ## Write revision and digest of the hub's model into the stack's file (MODEL=hf:owner/repository#file.gguf another)
+	@$(aws) model-pin $(if $(value MODEL),--source "$$PINNED_MODEL")
+
+orphans: environment ## On AWS: what a destroyed stack has left in the account
+	@$(aws) orphans
+
+rehearse: environment ## The whole life of an AWS stack without an account (STACK=prod), and a report of it
+	@$(venv) -m tools.rehearsal --stack $(STACK)
+
 images: environment ## Build the container images (TARGET=gateway builds one)
 	@$(venv) -m tools.images build $(if $(TARGET),--target $(TARGET))
 
@@ -78,6 +99,9 @@ test-cluster: environment ## The stack on a real Kubernetes, and compose.yaml: r
 	@$(venv) -m tools.images engine --install
 	@$(venv) -m tools.images build > /dev/null
 	@$(venv) -m tools.suites "api server" cluster "plugin and compose"
+
+test-cloud: environment ## The AWS stacks through their lives, by stand-ins
+	@$(venv) -m tools.suites cloud
 
 test-bootstrap: environment ## The set-up from nothing: empty HOME, cache and PATH (up to 10 minutes)
 	@$(venv) -m pytest -q tests/bootstrap -m bootstrap
@@ -98,8 +122,9 @@ lock: environment ## Write requirements/*.lock anew from pyproject.toml
 	@$(venv) tools/lock.py
 
 # Handed over through the environment, as they are: quotes, dollar signs and backticks in a sentence stay text.
-unexport Q TEXT KEY VALUE
+unexport Q TEXT KEY VALUE MODEL
 ask: export QUESTION = $(value Q)
 say: export SENTENCE = $(value TEXT)
 set: export SETTING = $(value KEY)
 set: export WANTED = $(value VALUE)
+model-pin: export PINNED_MODEL = $(value MODEL)

@@ -28,7 +28,7 @@ def executable(provider: str) -> str:
 
 def version_of(provider: str) -> str:
     """The plugin's version, as the installed SDK ``pulumi_<provider>`` asks for it."""
-    found = importlib.util.find_spec(f"pulumi_{provider}")
+    found = importlib.util.find_spec(f"pulumi_{provider.replace('-', '_')}")
     if found is None or not found.submodule_search_locations:
         raise InstallError(f"the Python package pulumi-{provider} is not installed; set it up with: make environment")
     description = Path(next(iter(found.submodule_search_locations))) / "pulumi-plugin.json"

@@ -8,22 +8,26 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from tools.pulumi.environment import engine_environment
-from tools.stack import conversation, logs, preflight, reach, teardown, welcome
+from tools.stack import conversation, reach, teardown, welcome
 from tools.stack.assistant import Assistant, AssistantError
-from tools.stack.cluster import is_cluster
 from tools.stack.engine import POLICY_PACK, Engine, EngineError
+from tools.stack.place import place_of
 from tools.stack.reach import reached
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-SECRET_OUTPUTS = ("apiKey", "webhookSecrets")
 
 
 def main(arguments: list[str], environment: Mapping[str, str]) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
-    engine = Engine(checkout=CHECKOUT, stack=options.stack, environment=engine_environment(CHECKOUT, environment=environment))
+    engine = Engine(
+        checkout=CHECKOUT,
+        stack=options.stack,
+        environment=engine_environment(CHECKOUT, environment=environment, stack=options.stack),
+    )
     try:
         command: Callable[[Engine, argparse.Namespace], int] = options.run
         return command(engine, options)
@@ -36,34 +40,27 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
 
 
 def up(engine: Engine, options: argparse.Namespace) -> int:
-    engine.prepare()
-    engine = preflight.ready(engine, "Deploying to")
-    preflight.remember(engine)
+    place = place_of(engine)
+    engine = place.before_up(engine)
     engine.stream("up", "--yes", "--skip-preview", "--suppress-outputs", "--policy-pack", POLICY_PACK)
-    outputs = engine.outputs(show_secrets=True)
+    place.after_up(engine)
     if not options.welcome:
         return 0
+    outputs = place.opened(engine, engine.outputs(show_secrets=True))
     with reached(engine, outputs) as here:
         return welcome.show(engine, outputs, here)
 
 
 def preview(engine: Engine, _options: argparse.Namespace) -> int:
-    engine.prepare()
-    engine = preflight.ready(engine, "Preview for", reachable=False)
-    return engine.stream("preview", "--diff", "--policy-pack", POLICY_PACK)
+    with place_of(engine).previewed(engine) as prepared:
+        return prepared.stream("preview", "--diff", "--policy-pack", POLICY_PACK)
 
 
 def refresh(engine: Engine, _options: argparse.Namespace) -> int:
-    engine.prepare()
-    engine = preflight.ready(engine, "Looking at")
+    place = place_of(engine)
+    engine = place.ready(engine, "Looking at")
     # A create that was cut off is repaired by the next up, whatever became of it: it need not be asked about.
-    return engine.stream("refresh", "--yes", "--skip-preview", "--clear-pending-creates", *refresh_flags(engine))
-
-
-def refresh_flags(engine: Engine) -> tuple[str, ...]:
-    """A cluster's resources are looked at as the state has them. With the program (tools/pulumi/environment.py), engine 3.251.0
-    ends with "registration isn't pending" when something is gone that a component depends on."""
-    return ("--run-program=false",) if is_cluster(engine) else ()
+    return engine.stream("refresh", "--yes", "--skip-preview", "--clear-pending-creates", *place.refresh_flags)
 
 
 def down(engine: Engine, _options: argparse.Namespace) -> int:
@@ -75,7 +72,8 @@ def clean(engine: Engine, _options: argparse.Namespace) -> int:
 
 
 def show_outputs(engine: Engine, options: argparse.Namespace) -> int:
-    print(json.dumps(engine.outputs(show_secrets=options.secrets), indent=2, ensure_ascii=False))
+    outputs = _opened(engine) if options.secrets else engine.outputs(show_secrets=False)
+    print(json.dumps(outputs, indent=2, ensure_ascii=False))
     return 0
 
 
@@ -83,11 +81,10 @@ def set_value(engine: Engine, options: argparse.Namespace) -> int:
     if not options.key or not options.value:
         print("Which setting? For example: make set KEY=ports.gateway VALUE=9443 (all: docs/configuration.md)", file=sys.stderr)
         return 2
+    place = place_of(engine)
     if not engine.configuration.exists():  # a wrong one is what this may mend
-        engine.prepare()
-    # A value may begin with a dash, so it stands behind `--`, and the stack's name before it.
-    arguments = ["config", "set", "--path", "--stack", engine.stack, f"assistant:{options.key}", "--", options.value]
-    engine.read(*arguments, stack_flag=False)
+        place.configure(engine)
+    place.set(engine, options.key, options.value)
     engine.settings()  # says at once what is wrong with it
     print(f"Set. It takes effect with: make up{engine.make_option}")
     return 0
@@ -97,7 +94,7 @@ def ask(engine: Engine, options: argparse.Namespace) -> int:
     if not options.question.strip():
         print('What is the question? For example: make ask Q="What is the capital of France?"', file=sys.stderr)
         return 2
-    with reached(engine, engine.outputs(show_secrets=True)) as outputs:
+    with reached(engine, _opened(engine)) as outputs:
         print(Assistant.from_outputs(outputs, engine.make_option).ask(options.question, options.context))
     return 0
 
@@ -106,7 +103,7 @@ def say(engine: Engine, options: argparse.Namespace) -> int:
     if not options.text.strip():
         print('What is to be said? For example: make say TEXT="创建一个周会的日程在2026-12-01"', file=sys.stderr)
         return 2
-    with reached(engine, engine.outputs(show_secrets=True)) as outputs:
+    with reached(engine, _opened(engine)) as outputs:
         return conversation.say(engine, outputs, options.text)
 
 
@@ -115,7 +112,11 @@ def forward(engine: Engine, options: argparse.Namespace) -> int:
 
 
 def show_logs(engine: Engine, options: argparse.Namespace) -> int:
-    return logs.show(engine, lines=options.lines, follow=options.follow)
+    return place_of(engine).logs(engine, lines=options.lines, follow=options.follow)
+
+
+def _opened(engine: Engine) -> dict[str, Any]:
+    return place_of(engine).opened(engine, engine.outputs(show_secrets=True))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -125,7 +125,7 @@ def _login_program(document: Mapping[str, Any]) -> str | None:
 
 
 def is_cluster(engine: Engine) -> bool:
-    return engine.settings().target == "cluster"
+    return engine.target() == "cluster"
 
 
 def last_line(text: str) -> str:

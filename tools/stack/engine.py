@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from infra.settings import Settings
+from infra.profiles import PROFILES
+from infra.settings import TARGET_OF_STACK, Settings
 from infra.settings_reader import SettingsMistakes, settings_from
 
 POLICY_PACK = "policies"
@@ -37,11 +38,33 @@ class Engine:
         the tests' stacks it is made here from the tracked example and not tracked itself."""
         return self.checkout / "stacks" / f"Pulumi.{self.stack}.yaml"
 
+    @property
+    def example(self) -> Path:
+        """The tracked file that the stack's own begins as."""
+        return self.checkout / "stacks" / f"{self.stack}.example.yaml"
+
+    def configure(self) -> None:
+        """Make the configuration file if it is not there yet."""
+        if not self.configuration.exists() and self.example.exists():
+            shutil.copyfile(self.example, self.configuration)
+
+    def target(self) -> str:
+        """What the stack is for, by its configuration, its profile or its name; the rest need not be right for that."""
+        config = self.document().get("config") or {}
+        by_profile = {str(name): profile["target"] for name, profile in PROFILES.items()}
+        named = by_profile.get(str(config.get("assistant:profile"))) or TARGET_OF_STACK.get(self.stack, "local")
+        return str(config.get("assistant:target") or named)
+
+    def document(self) -> dict[str, Any]:
+        """The configuration file, as it stands; empty where there is none."""
+        if not self.configuration.exists():
+            return {}
+        loaded = yaml.safe_load(self.configuration.read_text(encoding="utf-8"))
+        return loaded if isinstance(loaded, dict) else {}
+
     def prepare(self) -> None:
         """Make the configuration file and the stack if they are not there yet. Raises :class:`EngineError`."""
-        example = self.checkout / "stacks" / f"{self.stack}.example.yaml"
-        if not self.configuration.exists() and example.exists():
-            shutil.copyfile(example, self.configuration)
+        self.configure()
         self.settings()  # a stack that its own program would refuse is not made
         self.read("stack", "select", "--create", self.stack, "--non-interactive", stack_flag=False)
 
@@ -54,8 +77,7 @@ class Engine:
 
     def settings(self) -> Settings:
         """The stack's settings, read as the Pulumi program reads them. Raises :class:`EngineError`."""
-        document = yaml.safe_load(self.configuration.read_text(encoding="utf-8")) if self.configuration.exists() else {}
-        config = (document or {}).get("config") or {}
+        config = self.document().get("config") or {}
         texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
         encrypted = frozenset(key for key, value in config.items() if is_encrypted(value))
         if encrypted:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import socket
 import time
+from pathlib import Path
 
 import pytest
+import yaml
 
 from tools.stack.cluster import environment_for, find
 from tools.stack.engine import EngineError

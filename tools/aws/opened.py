@@ -1,0 +1,52 @@
+"""What an AWS stack's outputs only refer to, fetched for whoever may read it: the API key; and where its logs are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.aws.naming import log_group
+from infra.aws.session import client, session
+from infra.settings import Settings
+from tools.stack.assistant import AssistantError
+
+
+def outputs(settings: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
+    """``given`` with values in place of ARNs of Secrets Manager. Raises :class:`AssistantError`."""
+    if not any(is_reference(value) for value in (given.get("apiKey"), *(given.get("webhookSecrets") or {}).values())):
+        return dict(given)
+    manager = client(session(settings.aws.region, settings.aws.profile), "secretsmanager")
+
+    def value_of(value: Any) -> Any:
+        return read(manager, value) if is_reference(value) else value
+
+    secrets = {platform: value_of(value) for platform, value in (given.get("webhookSecrets") or {}).items()}
+    return {**given, "apiKey": value_of(given.get("apiKey")), "webhookSecrets": secrets or given.get("webhookSecrets")}
+
+
+def is_reference(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("arn:") and ":secretsmanager:" in value
+
+
+def read(manager: Any, reference: str) -> str:
+    try:
+        return str(manager.get_secret_value(SecretId=reference)["SecretString"])
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ResourceNotFoundException":
+            raise AssistantError(f"{reference} has no value yet. Write it: make secrets STACK=<this stack>") from None
+        raise AssistantError(f"{reference} cannot be read with these credentials: {error}") from None
+    except BotoCoreError as error:
+        raise AssistantError(f"{reference} cannot be read: {error}") from None
+
+
+def log_commands(stack: str, settings: Settings, *, follow: bool) -> str:
+    """For people: the logs are CloudWatch's, which has its own program to read them."""
+    flags = f"--region {settings.aws.region}" + (f" --profile {settings.aws.profile}" if settings.aws.profile else "")
+    since, prefix = "--follow" if follow else "--since 10m", log_group(stack)
+    return (
+        f"The logs of {stack} are in CloudWatch, by log groups below {prefix}/:\n"
+        f"  aws logs describe-log-groups --log-group-name-prefix {prefix}/ {flags} --query 'logGroups[].logGroupName'\n"
+        f"  aws logs tail {log_group(stack, 'pods' if settings.target == 'eks' else 'gateway')} {since} {flags}\n"
+    )

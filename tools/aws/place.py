@@ -1,0 +1,150 @@
+"""What the commands do for a stack on AWS: see :class:`tools.stack.place.Place`."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from infra.settings import Settings
+from tools.aws import backend, means, opened, orphans, preflight, protection, standins
+from tools.aws.means import Means
+from tools.stack.engine import Engine, EngineError
+
+PREVIEWED_ON_STANDINS = """\
+=== A PREVIEW WITH STAND-INS, NOT WITH AWS, because here lacks:
+{lacking}
+    What it shows: every resource with its settings, from the real engine, the real program and the policies, as if nothing
+    stood yet. What it cannot know: your account, its quotas and limits, names that are taken, what is there already.
+    It runs on a copy of the configuration and a state that is thrown away; nothing is changed anywhere."""
+WORKS_ON_STANDINS = (
+    "=== STAND-INS, NOT AWS: {lacking} (ASSISTANT_TEST_PROVIDERS=1). Nothing is made, changed or removed in AWS."
+)
+
+
+class OnAws:
+    """The real plugins and credentials, or, for a preview alone, stand-ins, said aloud first and last."""
+
+    # As in a cluster: see tools.stack.place.InCluster.
+    refresh_flags: tuple[str, ...] = ("--run-program=false",)
+
+    def configure(self, engine: Engine) -> None:
+        engine.configure()
+
+    def set(self, engine: Engine, key: str, value: str) -> None:
+        """On a copy, so that neither the state's bucket nor its key is needed to write a line into a file."""
+        head = "".join(match[0] for match in standins.ENCRYPTION.finditer(engine.configuration.read_text(encoding="utf-8")))
+        with standins.throwaway(engine) as copy:
+            copy.read("stack", "select", "--create", copy.stack, "--non-interactive", stack_flag=False)
+            copy.read("config", "set", "--path", "--stack", copy.stack, f"assistant:{key}", "--", value, stack_flag=False)
+            changed = standins.settings_alone(copy.configuration)
+        engine.configuration.write_text(head + changed, encoding="utf-8")
+
+    def before_up(self, engine: Engine) -> Engine:
+        found = self._usable(engine, "up")
+        settings = engine.settings()
+        if not found.standins:
+            profile = settings.profile or engine.stack
+            if problem := backend.problem(engine.environment, engine.document(), engine.stack, profile):
+                raise EngineError(problem)
+        preflight.required(engine, settings, found)
+        engine.prepare()
+        return engine
+
+    def after_up(self, engine: Engine) -> None:
+        self._say_again(engine)
+
+    @contextlib.contextmanager
+    def previewed(self, engine: Engine) -> Iterator[Engine]:
+        settings = settings_of(engine)
+        found = means.find(settings, engine.environment, _note)
+        preflight.warn(engine.stack, settings)
+        if found.lacking and not found.standins:
+            words = PREVIEWED_ON_STANDINS.format(lacking=_listed(found.lacking))
+            with standins.throwaway(engine) as copy:
+                prepared = standins.on_standins(copy, engine.checkout)
+                prepared.prepare()
+                _note(words)
+                yield prepared
+                _note(words)
+            return
+        if found.standins:
+            _note(WORKS_ON_STANDINS.format(lacking="; ".join(found.lacking)))
+        engine.prepare()
+        yield engine
+        self._say_again(engine)
+
+    def ready(self, engine: Engine, action: str) -> Engine:
+        found = self._usable(engine, "refresh")
+        engine.prepare()
+        if found.identity:
+            print(f"{action}: account {found.identity.account}, {engine.settings().aws.region}", flush=True)
+        return engine
+
+    def before_down(self, engine: Engine) -> Engine:
+        self._usable(engine, "down")
+        if names := protection.protected(engine):
+            raise EngineError(protection.explained(engine, names))
+        # Stateful stores are emptied and drained by hooks of the program, which the engine runs with the program alone.
+        return dataclasses.replace(engine, environment={**engine.environment, "PULUMI_RUN_PROGRAM": "true"})
+
+    def after_down(self, engine: Engine) -> None:
+        if engine.environment.get(means.DECLARED) == "1":
+            self._say_again(engine)
+            return
+        print()
+        orphans.show(engine.stack, engine.settings())
+
+    def opened(self, engine: Engine, outputs: Mapping[str, Any]) -> dict[str, Any]:
+        return opened.outputs(engine.settings(), outputs)
+
+    def logs(self, engine: Engine, *, lines: int, follow: bool) -> int:
+        print(opened.log_commands(engine.stack, engine.settings(), follow=follow), end="")
+        return 0
+
+    def _usable(self, engine: Engine, command: str) -> Means:
+        """Raises :class:`EngineError` where AWS cannot be worked with, before anything is changed."""
+        found = means.find(settings_of(engine), engine.environment, _note)
+        if found.lacking and not found.standins:
+            raise EngineError(
+                f"make {command} STACK={engine.stack} works on AWS itself, and here lacks:\n{_listed(found.lacking)}\n"
+                f"Nothing was changed. What the stack would be can be seen without: make preview STACK={engine.stack}"
+            )
+        if not engine.configuration.exists():
+            raise EngineError(not_configured(engine))
+        if found.standins:
+            if problem := backend.standin_problem(engine.environment, engine.checkout):
+                raise EngineError(problem)
+            _note(WORKS_ON_STANDINS.format(lacking="; ".join(found.lacking)))
+        return found
+
+    def _say_again(self, engine: Engine) -> None:
+        if engine.environment.get(means.DECLARED) == "1":
+            _note(WORKS_ON_STANDINS.format(lacking="the plugins"))
+
+
+def settings_of(engine: Engine) -> Settings:
+    """The stack's, or where it has no configuration yet, those of the example that it would begin as."""
+    if engine.configuration.exists():
+        return engine.settings()
+    with standins.throwaway(engine) as copy:
+        return copy.settings()
+
+
+def _listed(lines: tuple[str, ...]) -> str:
+    return "\n".join(f"  - {line}" for line in lines)
+
+
+def not_configured(engine: Engine) -> str:
+    name = engine.configuration.name
+    return (
+        f"The stack {engine.stack} has no configuration of yours yet: stacks/{name}. Nothing was changed. Begin with the "
+        f"example and name your domain, its zone and who deploys:\n  cp stacks/{engine.example.name} stacks/{name}\n"
+        f"  make set STACK={engine.stack} KEY=edge.domain VALUE=assistant.<your domain>"
+    )
+
+
+def _note(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,88 @@
+"""``make secrets STACK=…``: gives every secret of the stack that has none a value, and with ``ROTATE=`` a new one."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic.alias_generators import to_camel
+
+from infra.aws.naming import secret_name
+from infra.aws.secret_writing import REDIS_PASSWORD, number_of, stages_of, value_of, write
+from infra.aws.session import client, session
+from infra.errors import DeploymentError
+from infra.settings import Settings
+from tools.stack.engine import Engine, EngineError
+
+PLATFORM_SECRETS = ("generic_webhook_secret", "generic_client_secret")
+REDIS_USER = "assistant"
+ALWAYS = ("api_key", "inference_api_key", REDIS_PASSWORD)
+Say = Callable[[str], None]
+SetNumber = Callable[[str, int], None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """``rotate``: names whose value is replaced. ``show``: the platform's secrets, on the screen, to be entered there."""
+
+    rotate: tuple[str, ...] = ()
+    show: bool = False
+
+
+def secret_names(settings: Settings) -> tuple[str, ...]:
+    """Ours, of the secrets that the stack has."""
+    return (*ALWAYS, *(PLATFORM_SECRETS if settings.platforms.generic.url else ()))
+
+
+def run(engine: Engine, wanted: Wanted, set_number: SetNumber, say: Say) -> int:
+    """Raises :class:`EngineError`."""
+    settings = engine.settings()
+    names = secret_names(settings)
+    if unknown := [name for name in wanted.rotate if name not in names]:
+        raise EngineError(
+            f"{', '.join(unknown)} is no secret of {engine.stack}; it has {', '.join(names)}. Nothing was changed."
+        )
+    opened = session(settings.aws.region, settings.aws.profile)
+    manager, memorydb = client(opened, "secretsmanager"), client(opened, "memorydb")
+    places = {name: secret_name(engine.stack, name) for name in names}
+    try:
+        numbers = numbers_of(manager, places, settings, wanted.rotate)
+        written = write(manager, memorydb, places, numbers, redis_user(engine.stack, settings))
+    except (BotoCoreError, ClientError, DeploymentError) as error:
+        raise EngineError(str(error)) from None
+    for name, one in written.items():
+        say(f"  {name:<24} {'a new value' if one.changed else 'has its value'}, version {one.version}")
+        if name in wanted.rotate:
+            set_number(name, numbers[name])
+    if shown := [name for name in PLATFORM_SECRETS if name in names]:
+        say(_for_the_platform(manager, places, shown, wanted.show, engine.stack))
+    if any(one.changed for one in written.values()):
+        say(f"What reads them is rolled by: make up STACK={engine.stack}")
+    return 0
+
+
+def numbers_of(manager: Any, places: Mapping[str, str], settings: Settings, rotate: Sequence[str]) -> dict[str, int]:
+    """The settings' numbers; of what is rotated the next one after those that were written."""
+    given = settings.secret_versions.model_dump()
+    return {
+        name: max(given[name], number_of(stages_of(manager, place))) + 1 if name in rotate else given[name]
+        for name, place in places.items()
+    }
+
+
+def redis_user(_stack: str, settings: Settings) -> str | None:
+    """MemoryDB's user whose password is ours; None where the server is somebody else's."""
+    return None if settings.redis.url else REDIS_USER
+
+
+def setting_of(name: str) -> str:
+    return f"secretVersions.{to_camel(name)}"
+
+
+def _for_the_platform(manager: Any, places: Mapping[str, str], names: Sequence[str], show: bool, stack: str) -> str:
+    if not show:
+        return f"To enter at the platform: {', '.join(names)}; on the screen with make secrets STACK={stack} SHOW=1"
+    lines = [f"  {name:<24} {value_of(manager, places[name])}" for name in names]
+    return "\n".join(["To enter at the platform:", *lines])
