@@ -1,0 +1,15 @@
+"""``pulumi-resource-aws <engine address>``: started by the engine."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as pytest's `pythonpath` does: tests/ holds no packages
+
+from plugin.serving import serve
+
+from aws.provider import create_servicer
+
+if __name__ == "__main__":
+    sys.exit(serve("aws", Path(__file__).resolve().parent, create_servicer, sys.argv[1:]))
