@@ -3,6 +3,7 @@ balancer somebody else's. Any of it can be given otherwise."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pulumi
@@ -71,3 +72,8 @@ async def on_aws(config: dict[str, Any] | None = None, **changes: Any) -> Render
     Assistant("assistant", arguments(settings, **changes))
     await pulumi.runtime.stack.wait_for_rpcs()
     return Rendered(settings, Outputs(target="eks"), recorder.registered)
+
+
+def render(config: dict[str, Any] | None = None, **changes: Any) -> list[dict[str, Any]]:
+    """Every Kubernetes manifest of such a stack. Not from within an event loop: see :func:`on_aws`."""
+    return asyncio.run(on_aws(config, **changes)).objects
