@@ -29,7 +29,7 @@ class Limits:
     head_count: int = 100  # headers
     head_seconds: float = 10.0  # from the connection (or the first byte of a further request) to the end of the head
     body_seconds: float = 20.0  # from the end of the head to the end of the body
-    keep_alive_seconds: int = 30  # idle between requests; longer than a gateway's pool keeps them unused
+    keep_alive_seconds: int = 75  # idle between requests; longer than load balancers and gateways keep them unused
     connections: int = 448  # more are told to come again, but for probes; twice as many, below 1024 open files, are cut off
     handshake_seconds: float = 10.0  # TLS
 

@@ -83,6 +83,9 @@ class AwsRecorder(mocks.Mocks):
         }
         if args.typ.endswith((":Bucket",)):
             computed["bucket"] = args.inputs.get("bucket", args.name)
+        if args.typ == "aws:acm/certificate:Certificate":
+            asked = {"resourceRecordName": "_asked", "resourceRecordType": "CNAME", "resourceRecordValue": "_answer"}
+            computed["domainValidationOptions"] = [{"domainName": args.inputs.get("domainName"), **asked}]
         return f"{args.name}-id", {**computed, **args.inputs}
 
     def call(self, args: mocks.MockCallArgs) -> dict[Any, Any]:
