@@ -91,6 +91,10 @@ class Aws(Section):
     data_classification: Annotated[
         Literal["public", "internal", "confidential"], Allowed("public, internal or confidential")
     ] = "confidential"
+    # For emulators: pods and tasks then call this address, with credentials that open nothing. A real `up` refuses it.
+    endpoint_url: Annotated[
+        str | None, Field(pattern=r"^https?://[^\s/]+$"), Allowed("the address of an emulator of AWS: http://localhost:5000")
+    ] = None
     tags: Annotated[dict[str, str], Field(max_length=40), Allowed("further tags by name, at most 40")] = Field(
         default_factory=dict
     )

@@ -166,6 +166,7 @@ def assemble(args: AssistantArgs, child: pulumi.ResourceOptions) -> Parts:
             redis=args.redis,
             certificate=certificate,
             self_signed=args.self_signed,
+            authorities=args.authorities,
         ),
         after(*stores, inference),
     )

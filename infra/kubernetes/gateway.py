@@ -20,8 +20,9 @@ from infra.kubernetes.application import (
     neighbours,
     one_more,
 )
+from infra.kubernetes.configuration import digest_of
 from infra.kubernetes.container import Container
-from infra.kubernetes.files import certificate_mount, encoded, encoded_secret
+from infra.kubernetes.files import authorities_mount, certificate_mount, encoded, encoded_secret
 from infra.kubernetes.names import (
     CERTIFICATE_DIRECTORY,
     CERTIFICATE_SECRET,
@@ -32,6 +33,7 @@ from infra.kubernetes.pod import Pod
 from infra.kubernetes.probes import http_probes
 from infra.kubernetes.redis_connection import RedisConnection
 from infra.kubernetes.secret_source import SecretSource
+from infra.kubernetes.trust import OPENSSL_VARIABLE, trusting
 from infra.kubernetes.workload import WorkloadArgs, disruption_budget, metadata, metrics_service_of, service_account
 from infra.settings import Settings
 
@@ -48,12 +50,14 @@ SELF_SIGNED = {"TLS_SELF_SIGNED": "true"}
 @dataclass(frozen=True, kw_only=True)
 class GatewayArgs(WorkloadArgs):
     """``certificate``: the stack's own, or None where ``settings.exposure.tls_secret`` names one.
-    ``self_signed``: each pod makes one for itself, for a load balancer that encrypts and does not ask who is there."""
+    ``self_signed``: each pod makes one for itself, for a load balancer that encrypts and does not ask who is there.
+    ``authorities``: PEM of what is trusted instead of the image's own, if anything is: a Redis may speak TLS."""
 
     secrets: SecretSource
     redis: RedisConnection
     certificate: Certificate | None
     self_signed: bool = False
+    authorities: str | None = None
 
 
 class Gateway(pulumi.ComponentResource):
@@ -80,21 +84,27 @@ class Gateway(pulumi.ComponentResource):
                 **neighbours(args.redis),
                 **secrets.environment,
                 **(SELF_SIGNED if self.tls_secret is None else FROM_FILES),
+                **(trusting(OPENSSL_VARIABLE) if args.authorities else {}),
                 **args.environment,
             },
-            mounts=[secrets.mount, *([] if self.tls_secret is None else [certificate_mount(self.tls_secret)])],
+            mounts=[
+                secrets.mount,
+                *([] if self.tls_secret is None else [certificate_mount(self.tls_secret)]),
+                *([authorities_mount()] if args.authorities else []),
+            ],
             ports={"https": GATEWAY_PORT, "metrics": METRICS_PORT},
             probes=http_probes("https", scheme="HTTPS", starts_within=60),
             pre_stop_seconds=PRE_STOP_SECONDS,
         )
         fingerprint = {"certificate": args.certificate.fingerprint} if args.certificate else {}
+        trusted = {"authorities": digest_of(args.authorities)} if args.authorities else {}
         pod = Pod(
             part="gateway",
             settings=settings,
             container=container,
             init=secrets.init,
             grace_seconds=grace_seconds(pre_stop=PRE_STOP_SECONDS, notice=NOTICE_SECONDS),
-            reads={**secrets.reads, **fingerprint},
+            reads={**secrets.reads, **fingerprint, **trusted},
         )
         self.deployment = deployment(
             "gateway",

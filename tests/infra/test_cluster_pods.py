@@ -214,7 +214,10 @@ async def test_pull_secret_authorities_and_platform_reach_those_that_need_them()
     for part, pod in rendered.pods().items():
         assert pod["spec"]["imagePullSecrets"] == [{"name": "registry"}]
         trusts = {name for name, value in environment(pod).items() if value == names.AUTHORITIES_FILE}
-        assert trusts == {"model": {"SSL_CERT_FILE", "PIP_CERT"}, "worker": {"SSL_CERT_FILE"}}.get(part, set())
+        assert trusts == {
+            **dict.fromkeys(("gateway", "worker"), {"SSL_CERT_FILE"}),
+            "model": {"SSL_CERT_FILE", "PIP_CERT"},
+        }.get(part, set())
 
 
 async def test_redis_keeps_what_it_acknowledged_evicts_nothing_and_fits_into_its_memory() -> None:
