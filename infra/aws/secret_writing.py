@@ -59,7 +59,7 @@ def _write_one(manager: Any, memorydb: Any, place: str, name: str, number: int, 
         before = [value_of(manager, place)] if current else []
         set_passwords(memorydb, redis_user, [*before, value])  # both, until the last pod has the new one
     put = manager.put_secret_value(SecretId=place, SecretString=value, VersionStages=[CURRENT, wanted])
-    _remove_old_labels(manager, place, stages, number)
+    _remove_old_labels(manager, place, number)
     return Written(version=put["VersionId"], changed=True)
 
 
@@ -104,9 +104,9 @@ def set_passwords(memorydb: Any, user: str, passwords: list[str]) -> None:
             return
 
 
-def _remove_old_labels(manager: Any, place: str, stages: Mapping[str, list[str]], number: int) -> None:
+def _remove_old_labels(manager: Any, place: str, number: int) -> None:
     """A version that carries a label is never forgotten by AWS."""
-    for version, labels in stages.items():
+    for version, labels in stages_of(manager, place).items():
         for label in labels:
             if (match := LABEL.fullmatch(label)) and int(match[1]) != number:
                 manager.update_secret_version_stage(SecretId=place, VersionStage=label, RemoveFromVersionId=version)

@@ -67,8 +67,10 @@ class OnAws:
                 prepared = standins.on_standins(copy, engine.checkout)
                 prepared.prepare()
                 _note(words)
-                yield prepared
-                _note(words)
+                try:
+                    yield prepared
+                finally:
+                    _note(words)
             return
         if found.standins:
             _note(WORKS_ON_STANDINS.format(lacking="; ".join(found.lacking)))
