@@ -215,7 +215,8 @@ async def test_pull_secret_authorities_and_platform_reach_those_that_need_them()
         assert pod["spec"]["imagePullSecrets"] == [{"name": "registry"}]
         trusts = {name for name, value in environment(pod).items() if value == names.AUTHORITIES_FILE}
         assert trusts == {
-            **dict.fromkeys(("gateway", "worker"), {"SSL_CERT_FILE"}),
+            "gateway": {"SSL_CERT_FILE"},
+            "worker": {"SSL_CERT_FILE"},
             "model": {"SSL_CERT_FILE", "PIP_CERT"},
         }.get(part, set())
 
