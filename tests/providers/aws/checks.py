@@ -189,7 +189,8 @@ def _bounded(operation: service_models.Operation, shape: str, value: Any, path: 
 def _string(detail: Mapping[str, Any], value: str, path: Path) -> Iterator[Failure]:
     where = property_path(path)
     if detail.get("enum") and value not in detail["enum"]:
-        near = difflib.get_close_matches(value, detail["enum"], n=1, cutoff=0.4)
+        by_loose = {service_models.loose(item): item for item in detail["enum"]}
+        near = [by_loose[key] for key in difflib.get_close_matches(service_models.loose(value), by_loose, n=1)]
         allowed = ", ".join(detail["enum"]) if len(detail["enum"]) <= 12 else f"{len(detail['enum'])} values"
         meant = f"; did you mean {near[0]}?" if near else ""
         yield Failure(property=where, reason=f"expected one of {allowed}, and got {value}{meant}")

@@ -85,6 +85,8 @@ def replaces(resource: Resource, name: str) -> bool:
     if operation is None or operation.name.startswith(("Put", "Set", "Enable")):
         # Set on something else: a new one of those is a new one of these, and all the rest is written again in place.
         return bool(declared and declared.required and re.search(r"(Arn|Id|Name)$|^(bucket|role|repository|topic|arn)$", name))
+    if operation.name.startswith(("Attach", "Associate")) and declared and declared.required:
+        return True
     if operation.name.startswith("Register"):
         return bool(re.search(r"(Id|Namespace|Dimension)$", name))
     member = service_models.member_of(operation, operation.request, name, resource.noun)

@@ -1,0 +1,97 @@
+"""The docker-build stand-in: its decisions, and its life under the real engine."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+from docker_build import image
+from docker_build.choice import FOLDER, PERMISSION, with_plugin
+
+PROGRAM = """
+    import pulumi
+    import pulumi_docker_build as docker_build
+
+    config = pulumi.Config()
+    made = docker_build.Image("app", push=True, tags=["registry.example.com:5000/team/app:1"],
+        context={"location": "app"}, dockerfile={"location": "app/Dockerfile"}, platforms=["linux/amd64"],
+        build_args={"EXTRA": config.get("extra") or "cpu"}, build_on_preview=False,
+        registries=[{"address": "registry.example.com:5000", "username": "a", "password": pulumi.Output.secret("a-canary")}])
+    pulumi.export("ref", made.ref)
+"""
+
+
+@pytest.fixture
+def context(tmp_path):
+    folder = tmp_path / "app"
+    (folder / "cache").mkdir(parents=True)
+    (folder / "Dockerfile").write_text("FROM scratch\n")
+    (folder / "main.py").write_text("print()\n")
+    (folder / "cache" / "x").write_text("1")
+    (folder / ".dockerignore").write_text("cache\n")
+    return tmp_path
+
+
+def given(**more):
+    return {"push": True, "tags": ["a.example.com:5000/b/c:1"], "context": {"location": "app"}, **more}
+
+
+def test_the_reference_is_the_tags_repository_and_a_digest(context):
+    found = image.outputs(given(), image.context_hash(given(), context))
+    assert found["ref"] == f"a.example.com:5000/b/c@{found['digest']}"
+    assert found["digest"].startswith("sha256:")
+    assert len(found["digest"]) == 71
+    assert image.reference({"tags": []}, "sha256:0") == ""
+
+
+def test_what_goes_into_an_image_changes_its_digest_and_nothing_else_does(context):
+    def made(**more):
+        inputs = given(**more)
+        return image.outputs(inputs, image.context_hash(inputs, context))["digest"]
+
+    first = made()
+    assert made() == first
+    assert made(registries=[{"address": "x"}], noCache=True) == first
+    assert made(buildArgs={"EXTRA": "gpu"}) != first
+    assert made(target="other") != first
+    (context / "app" / "cache" / "x").write_text("2")  # left out by .dockerignore
+    assert made() == first
+    (context / "app" / "main.py").write_text("print(1)\n")
+    assert made() != first
+
+
+@pytest.mark.parametrize(
+    ("inputs", "where"),
+    [
+        ({"context": {"location": "nowhere"}}, "context.location"),
+        ({"dockerfile": {"location": "app/Other"}}, "dockerfile.location"),
+        ({"tags": []}, "tags"),
+        ({"platfroms": []}, "platfroms"),
+        ({"push": None}, "push"),
+    ],
+)
+def test_what_cannot_be_built_is_refused(context, inputs, where):
+    assert where in dict(image.mistakes(given(**inputs), context))
+    assert image.mistakes(given(), context) == []
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(300)
+def test_an_image_lives_under_the_real_engine(project, context):
+    environment = with_plugin(project.environment)
+    if environment.get(PERMISSION) != "1" or str(FOLDER) not in environment["PATH"]:
+        pytest.skip("Pulumi's own docker-build plugin is here, and no registry")
+    trial = dataclasses.replace(project, environment=environment)
+    trial.program(PROGRAM)
+    done = trial.up()
+    assert done.returncode == 0, done.stdout
+    assert "No image is built" in done.stdout
+    first = json.loads(trial.pulumi("stack", "output", "--json").stdout)["ref"]
+    assert first.startswith("registry.example.com:5000/team/app@sha256:")
+    assert trial.pulumi("preview", "--expect-no-changes").returncode == 0
+    (context / "app" / "main.py").write_text("print(2)\n")
+    done = trial.up()
+    assert "1 updated" in done.stdout, done.stdout
+    assert json.loads(trial.pulumi("stack", "output", "--json").stdout)["ref"] != first
+    assert "a-canary" not in trial.pulumi("stack", "export").stdout
