@@ -80,7 +80,7 @@ class Firewall(pulumi.ComponentResource):
         acl = aws.wafv2.WebAcl(
             f"{name}-acl",
             name=acl_name,
-            description="What reaches the assistant's load balancer",
+            description="What reaches the load balancer of the assistant",
             scope="REGIONAL",
             default_action={"allow": {}},
             rules=rules(context.settings.edge),
