@@ -30,7 +30,15 @@ def main() -> None:
 
 
 def deploy(settings: Settings) -> Outputs:
-    """Only the target's own module is imported: the SDK of another provider takes seconds, and need not be installed."""
+    """Only the target's own module is imported: the SDK of another provider takes seconds, and need not be installed.
+
+    Raises :class:`DeploymentError`, also for an update with a model that is not pinned: tomorrow it might be another one.
+    """
+    if not settings.model.is_pinned and not pulumi.runtime.is_dry_run():
+        raise DeploymentError(
+            f"The model {settings.model.source} is not pinned to a revision and a digest. Nothing was changed. "
+            f"Pin it: make model-pin STACK={pulumi.get_stack()}"
+        )
     target = importlib.import_module(f"infra.targets.{settings.target}")
     outputs: Outputs = target.deploy(settings)
     return outputs

@@ -9,6 +9,7 @@ those that only a Kubernetes target has stand in :mod:`infra.cluster_settings`, 
 from __future__ import annotations
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -82,6 +83,10 @@ class Ports(Section):
         return self
 
 
+# A file of a model hub's repository as it is today: a preview can show it, an `up` asks for `make model-pin` first.
+UNPINNED = re.compile(r"hf:[\w.-]+/[\w.-]+#[\w./-]+\.gguf", re.ASCII)
+
+
 class Model(Section):
     """Which model answers, and how good its quantised form must be, measured against its own FP32 form."""
 
@@ -97,8 +102,15 @@ class Model(Section):
     max_kl: Annotated[float, Field(gt=0, le=1), Allowed("nats, more than 0 and at most 1")] = default.MAX_KL
     min_top1: Annotated[float, Field(gt=0, le=1), Allowed("a share, more than 0 and at most 1")] = default.MIN_TOP1
 
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the source means one file for good."""
+        return UNPINNED.fullmatch(self.source) is None
+
     @model_validator(mode="after")
     def _known_source(self) -> Model:
+        if not self.is_pinned:
+            return self
         try:
             sources.parse(self.source, self.sha256)
         except SourceError as error:
@@ -224,6 +236,11 @@ class Settings(Section):
             mistakes.extend(_out_of_reach(self))
         if self.target in ON_AWS:
             mistakes.extend(_impossible_on_aws(self))
+        elif not self.model.is_pinned:
+            mistakes.append(
+                f'assistant:model.source is "{self.model.source}", which names no revision. Pin it: make model-pin STACK=<the '
+                "stack>."
+            )
         if mistakes:
             raise ValueError("\n".join(mistakes))
         return self

@@ -97,15 +97,10 @@ def _is_example_network(cidr: str) -> bool:
 def model(settings: Settings, stack: str) -> Check:
     """Whether the model's file is known by its digest: what is not pinned may be another one tomorrow."""
     source = settings.model.source
-    if is_unpinned(source):
+    if not settings.model.is_pinned:
         advice = f"make model-pin STACK={stack}"
         return Check(name="model", found=f"{source}, not pinned", verdict="refused", advice=advice)
     return Check(name="model", found=source.partition("?")[0], verdict="ok")
-
-
-def is_unpinned(source: str) -> bool:
-    """A hub's source without a revision."""
-    return source.startswith("hf:") and "@" not in source.partition("#")[0]
 
 
 def zone(name: str, served: Sequence[str] | None, parent: Sequence[str] | None) -> Check:

