@@ -17,6 +17,8 @@ from plugin.values import has_unknowns, plain, secret
 from aws import checks, difference, functions, naming
 from aws.failing import FailuresError
 from aws.life import Life, RefusedError
+from aws.mirror import VARIABLE as MIRROR
+from aws.mirror import Mirror
 from aws.partitions import UnknownRegionError
 from aws.sdk import Sdk, UnknownTokenError
 from aws.settings import Circumstances, Settings, SettingsError, circumstances, settings
@@ -32,6 +34,7 @@ def create_servicer(log: EngineLog) -> Any:
     from google.protobuf.empty_pb2 import Empty
 
     sdk = Sdk()
+    mirror = Mirror(os.environ.get(MIRROR))
 
     class Provider(services.ResourceProviderServicer):  # type: ignore[name-defined,misc]
         """Methods not overridden answer UNIMPLEMENTED, which the engine understands."""
@@ -109,6 +112,7 @@ def create_servicer(log: EngineLog) -> Any:
                 outputs = _guarded(context, lambda: life.preview(inputs))
                 return messages.CreateResponse(properties=wire.to_struct(outputs))
             number, outputs = _guarded(context, lambda: life.create(inputs))
+            mirror.created(life.resource.token, plain(outputs), life.region(plain(inputs)).name)
             return messages.CreateResponse(id=number, properties=wire.to_struct(outputs))
 
         def Update(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -129,7 +133,9 @@ def create_servicer(log: EngineLog) -> Any:
 
         def Delete(self, request: Any, context: Any) -> Any:  # noqa: N802
             inputs, outputs = wire.from_struct(request.old_inputs), wire.from_struct(request.properties)
-            _guarded(context, lambda: self._life(request.urn).delete(request.id, inputs, outputs))
+            life = _guarded(context, lambda: self._life(request.urn))
+            _guarded(context, lambda: life.delete(request.id, inputs, outputs))
+            mirror.deleted(life.resource.token, plain(outputs), life.region(plain(outputs)).name)
             return Empty()
 
         def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802
