@@ -33,7 +33,7 @@ class Suite:
 
 # Between them the suites see three time zones, and what handles dates and deadlines sees all three.
 SHANGHAI, NEW_YORK = {"TZ": "Asia/Shanghai"}, {"TZ": "America/New_York"}
-ELSEWHERE = ("engine", "model", "bootstrap", "compose", "cluster")  # markers of what another suite runs
+ELSEWHERE = ("engine", "model", "bootstrap", "compose", "cluster", "cloud")  # markers of what another suite runs
 SUITES = (
     Suite(
         name="lint",
@@ -56,9 +56,11 @@ SUITES = (
         environment=NEW_YORK,
     ),
     Suite(name="model", pytest=("tests", "--ignore=tests/stack", "-m", "model"), environment=NEW_YORK),
-    Suite(name="engine", pytest=("tests", "--ignore=tests/stack", "-m", "engine and not cluster", "-n3")),
+    Suite(name="engine", pytest=("tests", "--ignore=tests/stack", "-m", "engine and not (cluster or cloud)", "-n3")),
     Suite(name="stack", pytest=("tests/stack", "-n2"), environment=NEW_YORK),
 )
+# What `make test-cloud` runs: AWS stacks on the real engine, with stand-ins where their account would be.
+ON_AWS = (Suite(name="cloud", pytest=("tests", "--ignore=tests/stack", "-m", "cloud", "-n3")),)
 # In this order: the later ones shake what the earlier ones look at.
 CLUSTER_TESTS = ("acceptance", "cluster_pods", "cluster_network", "cluster_changes", "cluster_traffic", "canary")
 # What `make test-cluster` runs: a cluster is brought up for it unless there is one, and what was brought up is taken down.
@@ -91,7 +93,7 @@ ON_KUBERNETES = (
 
 
 def main(names: list[str]) -> int:
-    known = {suite.name: suite for suite in (*SUITES, *ON_KUBERNETES)}
+    known = {suite.name: suite for suite in (*SUITES, *ON_AWS, *ON_KUBERNETES)}
     unknown = [name for name in names if name not in known]
     if unknown:
         print(f"unknown suite: {', '.join(unknown)}; known: {', '.join(known)}", file=sys.stderr)
