@@ -26,6 +26,8 @@ TRANSLATED: frozenset[tuple[str, str]] = frozenset(
         ("sns/topicPolicy:TopicPolicy", "arn"),
     }
 )
+# What the provider itself makes of an input: there is nothing that a service could say of it.
+PROVIDERS_OWN = frozenset({"region", "tags", "timeouts", "forceDestroy", "skipDestroy", "forceDelete"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +60,10 @@ def coverage(sdk: Sdk, token: str) -> Coverage:
     """Which properties could be checked against a service model, beyond the types that the SDK gives."""
     resource = sdk.resource(token)
     operation = service_models.creating(resource.module, resource.noun)
+    names = [name for name in resource.inputs if name not in PROVIDERS_OWN and not name.endswith("Prefix")]
     if operation is None:
-        return Coverage(token=token, operation=None, unchecked=tuple(resource.inputs))
-    found = {name: service_models.member_of(operation, operation.request, name, resource.noun) for name in resource.inputs}
+        return Coverage(token=token, operation=None, unchecked=tuple(names))
+    found = {name: service_models.member_of(operation, operation.request, name, resource.noun) for name in names}
     return Coverage(
         token=token,
         operation=f"{operation.service}.{operation.name}",

@@ -46,6 +46,8 @@ CORRECTIONS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
             "*",
         ),
         ("eks/podIdentityAssociation:PodIdentityAssociation", "clusterName namespace serviceAccount", "*"),
+        ("iam/policy:Policy", "name namePrefix path description", "*"),
+        ("iam/role:Role", "name namePrefix path", "*"),
         ("kms/alias:Alias", "name", "targetKeyId"),
         ("lb/loadBalancer:LoadBalancer", "name loadBalancerType internal customerOwnedIpv4Pool", "*"),
         ("lb/listener:Listener", "loadBalancerArn", "*"),

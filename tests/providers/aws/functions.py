@@ -14,6 +14,7 @@ from aws.partitions import ACCOUNT, MOMENT_FAR, Region
 from aws.sdk import Function, Resource, Sdk
 from aws.world import Record, World
 
+DEPLOYER = "deployer"  # the role that whoever runs a test has taken on
 SECRET = {"aws:ecr/getAuthorizationToken:getAuthorizationToken": ("authorizationToken", "password")}
 
 
@@ -73,8 +74,18 @@ def _existing(function: Function, given: Mapping[str, Any], caller: Caller) -> d
 
 
 def _identity(given: Mapping[str, Any], caller: Caller, found: Mapping[str, Any]) -> dict[str, Any]:
-    user = f"arn:{caller.region.partition}:iam::{ACCOUNT}:user/tests"
-    return {"accountId": ACCOUNT, "arn": user, "id": ACCOUNT, "userId": "AIDATESTS"}
+    session = f"arn:{caller.region.partition}:sts::{ACCOUNT}:assumed-role/{DEPLOYER}/tests"
+    return {"accountId": ACCOUNT, "arn": session, "id": ACCOUNT, "userId": "AROATESTS:tests"}
+
+
+def _session(given: Mapping[str, Any], caller: Caller, found: Mapping[str, Any]) -> dict[str, Any]:
+    """The role behind a session of it; of anybody else, themselves."""
+    asked = str(given.get("arn") or "")
+    if ":assumed-role/" not in asked:
+        return {"id": asked, "issuerArn": asked, "issuerName": "", "issuerId": "", "sessionName": ""}
+    _, name, session = asked.rpartition(":")[2].split("/", 2)
+    role = f"arn:{caller.region.partition}:iam::{ACCOUNT}:role/{name}"
+    return {"id": asked, "issuerArn": role, "issuerName": name, "issuerId": "AROATESTS", "sessionName": session}
 
 
 def _region(given: Mapping[str, Any], caller: Caller, found: Mapping[str, Any]) -> dict[str, Any]:
@@ -238,6 +249,7 @@ _KNOWN: Mapping[str, _Known] = {
     "getPartition": _partition,
     "getRegion": _region,
     "getServiceAccount": _elb_account,
+    "getSessionContext": _session,
     "getSubnet": _subnet,
     "getSubnets": _subnets,
     "getVpc": _vpc,

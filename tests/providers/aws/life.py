@@ -180,7 +180,7 @@ class Life:
                 urn=self.urn,
                 region=region.name,
                 name=identity.name,
-                arn=identity.arn,
+                arn=identity.arn if "arn" in self.resource.outputs else "",
                 inputs={key: value for key, value in inputs.items() if value is not None},
                 outputs=outputs,
             )

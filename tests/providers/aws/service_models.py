@@ -187,7 +187,8 @@ def _among(members: Mapping[str, Any], name: str, noun: str, *, strict: bool = F
     if wanted.endswith("arn"):
         forms.append(wanted.removesuffix("arn"))
     if not strict:
-        kind = loose(noun)
+        kind, last = loose(noun), loose(re.findall(r"[A-Z][^A-Z]*", noun)[-1]) if re.search("[A-Z]", noun) else ""
+        forms += [f"{wanted}document", f"{wanted}name", last + wanted, f"resources{wanted}"]
         forms += [kind + wanted, wanted.removeprefix(kind), kind[:3] + wanted if kind.startswith("log") else wanted]
     return next((by_name[form] for form in forms if form and form in by_name), None)
 

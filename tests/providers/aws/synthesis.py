@@ -36,6 +36,10 @@ _PREFIXES: Mapping[str, str] = {
 }  # fmt: skip
 # Canonical hosted zones of load balancers; others are made up.
 _BALANCER_ZONES = {"eu-central-1": "Z215JYRZR1TBD5", "us-east-1": "Z35SXDOTRQ7X7K", "eu-west-1": "Z32O12XQLNTSW2"}
+# Outputs that are empty unless something else was done.
+_EMPTY = frozenset(
+    {("Route", "instanceId"), ("Route", "networkInterfaceId"), ("Route", "instanceOwnerId"), ("Eip", "associationId")}
+)
 _STATES = {"ec2": "available", "acm": "PENDING_VALIDATION"}
 
 
@@ -105,7 +109,7 @@ def _top(sdk: Sdk, resource: Resource, declared: Property, setting: Setting) -> 
         return setting.identity.id if name == "id" else setting.identity.arn
     if name == "arnSuffix":
         return setting.identity.arn.rpartition(":")[2].removeprefix("loadbalancer/")
-    if name.endswith("Prefix"):
+    if name.endswith("Prefix") or (setting.noun, name) in _EMPTY:
         return ""
     if name in name_keys(resource):
         return setting.identity.name
