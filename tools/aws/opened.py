@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.aws.naming import log_group
+from infra.aws.naming import log_group, secret_name
 from infra.aws.session import client, session
 from infra.settings import Settings
 from tools.stack.assistant import AssistantError
@@ -30,7 +30,14 @@ def is_reference(value: Any) -> bool:
     return isinstance(value, str) and value.startswith("arn:") and ":secretsmanager:" in value
 
 
+def named(stack: str, settings: Settings, names: Sequence[str]) -> dict[str, str]:
+    """The values of these secrets of the stack. Raises :class:`AssistantError`."""
+    manager = client(session(settings.aws.region, settings.aws.profile), "secretsmanager")
+    return {name: read(manager, secret_name(stack, name)) for name in names}
+
+
 def read(manager: Any, reference: str) -> str:
+    """By ARN or name. Raises :class:`AssistantError`."""
     try:
         return str(manager.get_secret_value(SecretId=reference)["SecretString"])
     except ClientError as error:

@@ -38,7 +38,11 @@ def show(stack: str, settings: Settings) -> int:
 def report(stack: str, found: Found) -> str:
     """Pure."""
     lines = [f"{len(found.left)} orphans of {stack}" if found.left else f"Nothing of {stack} is left that should not be."]
-    lines += [f"  {arn}" for arn in found.left]
+    if found.left:
+        lines += [
+            *(f"  {arn}" for arn in found.left),
+            f"AWS' index forgets within minutes; look again: make orphans STACK={stack}",
+        ]
     if found.kept:
         lines += ["Kept on purpose:", *(f"  {arn} ({why})" for arn, why in sorted(found.kept.items()))]
     lines += [f"Not looked at: {what}" for what in found.blind]

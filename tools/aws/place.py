@@ -85,8 +85,13 @@ class OnAws:
             print(f"{action}: account {found.identity.account}, {engine.settings().aws.region}", flush=True)
         return engine
 
-    def before_down(self, engine: Engine) -> Engine:
+    def before_down(self, engine: Engine) -> Engine | None:
+        # A bucket is not asked before it is known whether it can be.
+        if engine.environment.get("PULUMI_BACKEND_URL", "").startswith("file://") and not engine.exists():
+            return None
         self._usable(engine, "down")
+        if not engine.exists():
+            return None
         if names := protection.protected(engine):
             raise EngineError(protection.explained(engine, names))
         # Stateful stores are emptied and drained by hooks of the program, which the engine runs with the program alone.
@@ -98,6 +103,15 @@ class OnAws:
             return
         print()
         orphans.show(engine.stack, engine.settings())
+
+    def cleaned(self, engine: Engine) -> bool:
+        """The settings are somebody's work. What of the key is in their file would keep the stack from being made anew."""
+        if engine.configuration.exists():
+            engine.configuration.write_text(standins.settings_alone(engine.configuration), encoding="utf-8")
+        print(
+            f"Removed {engine.stack}. Its settings stay in stacks/{engine.configuration.name}; bucket and key of its state too."
+        )
+        return False
 
     def opened(self, engine: Engine, outputs: Mapping[str, Any]) -> dict[str, Any]:
         return opened.outputs(engine.settings(), outputs)

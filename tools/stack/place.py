@@ -37,9 +37,13 @@ class Place(Protocol):
     def ready(self, engine: Engine, action: str) -> Engine:
         """For what looks at a stack or removes it."""
 
-    def before_down(self, engine: Engine) -> Engine: ...
+    def before_down(self, engine: Engine) -> Engine | None:
+        """None where there is no such stack."""
 
     def after_down(self, engine: Engine) -> None: ...
+
+    def cleaned(self, engine: Engine) -> bool:
+        """Remove what belongs to a stack that is gone. Whether what all stacks of the checkout share may go too."""
 
     def opened(self, engine: Engine, outputs: Mapping[str, Any]) -> dict[str, Any]:
         """``outputs`` with values in place of references to secrets."""
@@ -85,11 +89,18 @@ class OnMachine:
         engine.prepare()
         return preflight.ready(engine, action)
 
-    def before_down(self, engine: Engine) -> Engine:
+    def before_down(self, engine: Engine) -> Engine | None:
+        if not engine.exists():
+            return None
         return preflight.ready(engine, "Removing from")
 
     def after_down(self, engine: Engine) -> None:
         preflight.forget(engine)
+
+    def cleaned(self, engine: Engine) -> bool:
+        if not engine.tracks_configuration():
+            engine.configuration.unlink(missing_ok=True)
+        return True
 
     def opened(self, engine: Engine, outputs: Mapping[str, Any]) -> dict[str, Any]:
         return dict(outputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import os
 import socket
 import subprocess
@@ -18,7 +19,7 @@ from urllib.parse import SplitResult, urlsplit
 import psutil
 
 from infra.local.layout import Layout
-from infra.settings import LOCAL_PLATFORM, Settings
+from infra.settings import LOCAL_PLATFORM, ON_AWS, Settings
 from tools.kubernetes.address import HOST_ADDRESS
 from tools.stack.assistant import AssistantError
 from tools.stack.cluster import find, is_cluster
@@ -74,6 +75,11 @@ def own_addresses(settings: Settings) -> frozenset[str]:
 
 
 def not_connected(engine: Engine) -> str:
+    if engine.target() in ON_AWS:
+        return (
+            f"The stack {engine.stack} is connected to no platform, so nobody would get the answer. Connect it to yours: "
+            f"make set{engine.make_option} KEY=platforms.generic.url VALUE=https://…, then make up{engine.make_option}"
+        )
     option, url = engine.make_option, f"http://{HOST_ADDRESS}:8090"
     return (
         f"The stack {engine.stack} is connected to no platform, so nobody would get the answer. To play one here, name an "
@@ -117,15 +123,22 @@ def _emulator(engine: Engine, settings: Settings, address: SplitResult, say: Say
 @contextmanager
 def _secret_files(engine: Engine, settings: Settings) -> Iterator[Path]:
     """A folder with the platform's secrets, for as long as a program starts: a cluster's are in the cluster alone."""
-    if not is_cluster(engine):
+    if engine.target() == "local":
         yield Layout(engine.state_directory()).secrets
         return
     with tempfile.TemporaryDirectory(prefix="assistant-") as folder:  # mode 0700
-        for name, value in _cluster_secrets(engine).items():
+        values = _cluster_secrets(engine) if is_cluster(engine) else _aws_secrets(engine, settings)
+        for name, value in values.items():
             descriptor = os.open(Path(folder, name), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(value)
         yield Path(folder)
+
+
+def _aws_secrets(engine: Engine, settings: Settings) -> dict[str, bytes]:
+    """The import takes a while, which other targets need not wait for."""
+    opened = importlib.import_module("tools.aws.opened")
+    return {name: value.encode() for name, value in opened.named(engine.stack, settings, SECRETS).items()}
 
 
 def _cluster_secrets(engine: Engine) -> dict[str, bytes]:

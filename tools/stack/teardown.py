@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import shutil
 
-from tools.stack import preflight
+from tools.pulumi.environment import STATE, backends
 from tools.stack.cluster import own_cluster
 from tools.stack.engine import Engine
+from tools.stack.place import place_of
 
 
 def down(engine: Engine) -> int:
     """Destroy what the stack made; the stack and its history stay."""
-    if not engine.exists():
+    place = place_of(engine)
+    prepared = place.before_down(engine)
+    if prepared is None:
         print(f"There is no stack {engine.stack}: nothing to remove.")
         return 0
-    engine = preflight.ready(engine, "Removing from")
-    code = engine.stream("destroy", "--yes", "--skip-preview")
-    preflight.forget(engine)
+    code = prepared.stream("destroy", "--yes", "--skip-preview")
+    place.after_down(prepared)
     return code
 
 
 def clean(engine: Engine) -> int:
-    """Destroy, then remove the stack and the configuration file that was generated for it.
+    """Destroy, then remove the stack and, but on AWS, the configuration file that was generated for it.
 
     A tracked configuration file is somebody's work and stays. Passphrase, backend and virtual environment serve every stack
     of the checkout and go with the last one.
@@ -29,15 +31,18 @@ def clean(engine: Engine) -> int:
     down(engine)
     if engine.exists():
         engine.read("stack", "rm", "--yes", "--preserve-config")
-    if not engine.tracks_configuration():
-        engine.configuration.unlink(missing_ok=True)
+    if not place_of(engine).cleaned(engine):
+        return 0
     if others := engine.stacks():
         print(f"Removed {engine.stack}. The passphrase and the environment stay: {', '.join(others)} needs them.")
         return 0
     if own_cluster(engine.checkout):
         print(f"Removed {engine.stack}. The cluster of `make cluster` stays: first `make cluster-down`, then `make clean`.")
         return 0
-    for folder in (engine.checkout / ".state", engine.checkout / ".venv"):
+    if elsewhere := backends(engine.checkout / STATE):
+        print(f"Removed {engine.stack}. {STATE} stays: it says where the state of {', '.join(elsewhere)} lies.")
+        return 0
+    for folder in (engine.checkout / STATE, engine.checkout / ".venv"):
         shutil.rmtree(folder, ignore_errors=True)
     print("Clean. What all checkouts share stays in ~/.cache/assistant-stack (engine, models).")
     return 0

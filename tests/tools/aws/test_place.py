@@ -57,7 +57,7 @@ class TestUp:
         found(Means(lacking=("AWS credentials: none found", "Pulumi's plugin aws")))
         for act in (lambda on, engine: on.before_up(engine), lambda on, engine: on.before_down(engine)):
             with pytest.raises(EngineError) as refused:
-                act(OnAws(), make_engine())
+                act(OnAws(), make_engine(environment={"PULUMI_BACKEND_URL": "s3://bucket"}))
             for words in ("AWS credentials", "plugin aws", "Nothing was changed", "make preview STACK=prod"):
                 assert words in str(refused.value)
 
@@ -110,12 +110,25 @@ class TestDown:
 
     def test_what_is_protected_is_explained_and_stays(self, make_engine, found, monkeypatch):
         found(REAL)
+        monkeypatch.setattr(Engine, "exists", lambda _: True)
         monkeypatch.setattr(Engine, "read", lambda *_, **__: json.dumps(self.STATE))
         with pytest.raises(EngineError) as refused:
             OnAws().before_down(make_engine())
         for words in ("data (aws:kms/key:Key)", "KEY=protection VALUE=false", "make down STACK=prod", "Nothing was changed"):
             assert words in str(refused.value)
         assert "Vpc" not in str(refused.value)
+
+    def test_a_stack_that_is_not_there_needs_no_account(self, make_engine, found, monkeypatch):
+        found(Means(lacking=("AWS credentials: none found",)))
+        monkeypatch.setattr(Engine, "exists", lambda _: False)
+        assert OnAws().before_down(make_engine()) is None
+
+    def test_its_settings_outlive_it_without_the_key_they_were_encrypted_by(self, make_engine):
+        engine = make_engine()
+        before = engine.configuration.read_text()
+        engine.configuration.write_text(f"{before}secretsprovider: awskms:///alias/x\nencryptedkey: QUJD\n")
+        assert OnAws().cleaned(engine) is False
+        assert engine.configuration.read_text() == before
 
     def test_a_long_list_is_cut(self, make_engine):
         names = [f"bucket-{number} (aws:s3/bucket:Bucket)" for number in range(20)]
