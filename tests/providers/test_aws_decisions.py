@@ -539,3 +539,16 @@ def test_what_a_reference_is_is_told_by_its_kind():
     uses_it = Record(token="aws:lb/listener:Listener", id="l", urn="", region="r", name="l", arn="", inputs={"x": ["arn:a"]})
     assert conflicts.held(record, [record, names_it]) is None
     assert "ResourceInUse" in conflicts.held(record, [record, uses_it])
+
+
+def test_a_name_is_a_reference_only_where_names_are_given():
+    user = Record(token="aws:memorydb/user:User", id="assistant", urn="", region="r", name="assistant", arn="arn:u")
+    board = {"dashboardName": "assistant"}
+    same_word = Record(
+        token="aws:cloudwatch/dashboard:Dashboard", id="assistant", urn="", region="r", name="d", arn="", inputs=board
+    )
+    listed = Record(
+        token="aws:memorydb/acl:Acl", id="a", urn="", region="r", name="a", arn="", inputs={"userNames": ["assistant"]}
+    )
+    assert conflicts.held(user, [user, same_word]) is None
+    assert "InvalidUserState" in conflicts.held(user, [user, listed])

@@ -82,6 +82,16 @@ _HOLDERS: Mapping[str, frozenset[str]] = {
     "wafv2/webAcl:WebAcl": frozenset({"wafv2/webAclAssociation:WebAclAssociation"}),
     "ecs/cluster:Cluster": frozenset({"ecs/service:Service"}),
 }
+# Kinds that others refer to by name: a name is a word, and means them in these properties alone.
+_NAMED_BY: Mapping[str, tuple[str, ...]] = {
+    "ecs/cluster:Cluster": ("cluster",),
+    "eks/cluster:Cluster": ("clusterName",),
+    "iam/role:Role": ("role",),
+    "memorydb/acl:Acl": ("aclName",),
+    "memorydb/parameterGroup:ParameterGroup": ("parameterGroupName",),
+    "memorydb/subnetGroup:SubnetGroup": ("subnetGroupName",),
+    "memorydb/user:User": ("userNames",),
+}
 # Rules go with the group they are of; a reference from another group's rule holds it.
 _OWN_REFERENCE: Mapping[str, str] = {
     "vpc/securityGroupIngressRule:SecurityGroupIngressRule": "securityGroupId",
@@ -160,20 +170,19 @@ def held(record: Record, records: Iterable[Record]) -> str | None:
         other_kind = other.token.removeprefix("aws:")
         if other.key == record.key or other_kind in ignored or other_kind not in _HOLDERS.get(kind, frozenset({other_kind})):
             continue
-        own = _OWN_REFERENCE.get(other_kind)
-        given = {
-            key: value
-            for key, value in other.inputs.items()
-            if key != own or record.token != "aws:ec2/securityGroup:SecurityGroup"
-        }
-        if any(text in _names(record) for text in _strings(given)):
+        own = _OWN_REFERENCE.get(other_kind) if kind == "ec2/securityGroup:SecurityGroup" else None
+        if _refers(other, record, kind, own):
             return f"{code}: {record.name} ({record.id}) has a dependent object and cannot be deleted: {other.urn or other.id}"
     return None
 
 
-def _names(record: Record) -> frozenset[str]:
-    by_name = not record.id.startswith(("vpc-", "subnet-", "sg-", "rtb-", "igw-", "eipalloc-", "arn:"))
-    return record.names | ({record.name} if by_name else frozenset())
+def _refers(other: Record, record: Record, kind: str, own: str | None) -> bool:
+    """By id or ARN anywhere but in ``own``; by name where that is what the property holds."""
+    by_name = {text for key in _NAMED_BY.get(kind, ()) for text in _strings(other.inputs.get(key))}
+    if record.name in by_name or record.id in by_name:
+        return True
+    ids = record.names - {record.name} if kind in _NAMED_BY else record.names
+    return any(text in ids for text in _strings({key: value for key, value in other.inputs.items() if key != own}))
 
 
 def _strings(value: Any) -> Iterator[str]:
