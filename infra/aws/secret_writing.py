@@ -48,8 +48,9 @@ def _write_one(manager: Any, memorydb: Any, place: str, name: str, number: int, 
     stages = stages_of(manager, place)
     current = next((version for version, labels in stages.items() if CURRENT in labels), None)
     wanted = f"assistant-{number}"
-    # A first value that somebody has written by hand, a platform's own secret say, is the first value.
-    kept = current is not None and (number == 1 or any(wanted in labels for labels in stages.values()))
+    # A first value that somebody has written by hand, a platform's own secret say, is the first value; and whose configuration
+    # does not know yet of a rotation must not begin another.
+    kept = current is not None and (number == 1 or number_of(stages) >= number)
     if kept and current is not None:
         if memorydb is not None and redis_user and not has_password(memorydb, redis_user):
             set_passwords(memorydb, redis_user, [value_of(manager, place)])

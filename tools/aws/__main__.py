@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -48,7 +49,8 @@ def write_secrets(engine: Engine, options: argparse.Namespace) -> int:
     def set_number(name: str, number: int) -> None:
         place.set(engine, secrets.setting_of(name), str(number))
 
-    return secrets.run(engine, secrets.Wanted(rotate=rotate, show=options.show), set_number, _say)
+    user = secrets.redis_user(json.loads(engine.read("stack", "export")))
+    return secrets.run(engine, secrets.Wanted(rotate=rotate, show=options.show), user, set_number, _say)
 
 
 def pin_model(engine: Engine, options: argparse.Namespace) -> int:

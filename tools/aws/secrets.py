@@ -17,7 +17,7 @@ from infra.settings import Settings
 from tools.stack.engine import Engine, EngineError
 
 PLATFORM_SECRETS = ("generic_webhook_secret", "generic_client_secret")
-REDIS_USER = "assistant"
+REDIS_USER = "aws:memorydb/user:User"
 ALWAYS = ("api_key", "inference_api_key", REDIS_PASSWORD)
 Say = Callable[[str], None]
 SetNumber = Callable[[str, int], None]
@@ -36,8 +36,8 @@ def secret_names(settings: Settings) -> tuple[str, ...]:
     return (*ALWAYS, *(PLATFORM_SECRETS if settings.platforms.generic.url else ()))
 
 
-def run(engine: Engine, wanted: Wanted, set_number: SetNumber, say: Say) -> int:
-    """Raises :class:`EngineError`."""
+def run(engine: Engine, wanted: Wanted, user: str | None, set_number: SetNumber, say: Say) -> int:
+    """``user``: of MemoryDB. Raises :class:`EngineError`."""
     settings = engine.settings()
     names = secret_names(settings)
     if unknown := [name for name in wanted.rotate if name not in names]:
@@ -49,7 +49,7 @@ def run(engine: Engine, wanted: Wanted, set_number: SetNumber, say: Say) -> int:
     places = {name: secret_name(engine.stack, name) for name in names}
     try:
         numbers = numbers_of(manager, places, settings, wanted.rotate)
-        written = write(manager, memorydb, places, numbers, redis_user(engine.stack, settings))
+        written = write(manager, memorydb, places, numbers, user)
     except (BotoCoreError, ClientError, DeploymentError) as error:
         raise EngineError(str(error)) from None
     for name, one in written.items():
@@ -72,9 +72,12 @@ def numbers_of(manager: Any, places: Mapping[str, str], settings: Settings, rota
     }
 
 
-def redis_user(_stack: str, settings: Settings) -> str | None:
-    """MemoryDB's user whose password is ours; None where the server is somebody else's."""
-    return None if settings.redis.url else REDIS_USER
+def redis_user(exported: Mapping[str, Any]) -> str | None:
+    """MemoryDB's user whose password is ours, as the state names it; None where the server is somebody else's. Pure."""
+    for resource in (exported.get("deployment") or {}).get("resources") or []:
+        if resource["type"] == REDIS_USER:
+            return str((resource.get("outputs") or resource.get("inputs") or {})["userName"])
+    return None
 
 
 def setting_of(name: str) -> str:

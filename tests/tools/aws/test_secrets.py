@@ -21,9 +21,9 @@ def world(aws):
     return aws
 
 
-def run(engine, *rotate, show=False):
+def run(engine, *rotate, show=False, user="assistant"):
     said, numbers = [], {}
-    secrets.run(engine, secrets.Wanted(rotate=rotate, show=show), numbers.__setitem__, said.append)
+    secrets.run(engine, secrets.Wanted(rotate=rotate, show=show), user, numbers.__setitem__, said.append)
     return "\n".join(said), numbers
 
 
@@ -83,6 +83,13 @@ def test_the_number_of_a_rotation_is_written_once(world, make_engine):
     assert values(world)["api_key"] != before["api_key"]
 
 
+def test_a_configuration_that_lags_behind_a_rotation_begins_no_other(world, make_engine):
+    run(make_engine(secretVersions={"apiKey": 3}))
+    before = values(world)
+    run(make_engine(secretVersions={"apiKey": 2}))
+    assert values(world) == before
+
+
 def test_one_version_alone_carries_a_label_so_that_old_values_are_forgotten(world, make_engine):
     for _ in range(3):
         run(make_engine(), "api_key")
@@ -117,8 +124,14 @@ def test_the_platforms_secrets_are_shown_on_demand_alone(world, make_engine):
 
 
 def test_a_queue_of_somebody_elses_has_its_own_user(world, make_engine):
-    run(make_engine(redis={"url": "rediss://redis.acme.dev:6379/0"}))
+    run(make_engine(redis={"url": "rediss://redis.acme.dev:6379/0"}), user=None)
     assert passwords(world)["Type"] != "password"
+
+
+def test_the_queues_user_is_the_one_that_the_state_names():
+    user = {"type": "aws:memorydb/user:User", "outputs": {"userName": "assistant-prod"}}
+    assert secrets.redis_user({"deployment": {"resources": [{"type": "aws:kms/key:Key"}, user]}}) == "assistant-prod"
+    assert secrets.redis_user({"deployment": {}}) is None
 
 
 def test_a_stack_that_is_not_up_is_told(account, make_engine):
