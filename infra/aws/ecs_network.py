@@ -23,6 +23,8 @@ from infra.settings import Settings
 Source = Part | Literal["edge"]
 PARTS: tuple[Part, ...] = ("gateway", "worker", "inference", "model")
 TO_REDIS: tuple[Part, ...] = ("gateway", "worker")
+# Platforms and model hubs; the other parts call services of AWS alone.
+TO_THE_WORLD: tuple[Part, ...] = ("worker", "model")
 REDIS_PORT = 6379  # MemoryDB's
 HTTPS_PORT = 443
 ANYWHERE = "0.0.0.0/0"
@@ -53,9 +55,10 @@ FLOWS = (
 )
 
 
-def ways_out(settings: Settings) -> tuple[WayOut, ...]:
-    """What leaves by address, in a stable order. Pure."""
-    found = [WayOut(part, ANYWHERE, HTTPS_PORT, "services of AWS; platforms; model hubs") for part in PARTS]
+def ways_out(settings: Settings, *, endpoints: bool) -> tuple[WayOut, ...]:
+    """What leaves by address, in a stable order; with ``endpoints`` AWS' services are within the network. Pure."""
+    outward = TO_THE_WORLD if endpoints else PARTS
+    found = [WayOut(part, ANYWHERE, HTTPS_PORT, "services of AWS; platforms; model hubs") for part in outward]
     if settings.platforms.generic.url:
         found.extend(_to_url("worker", settings.platforms.generic.url, "answer on the platform"))
     if settings.redis.url:
@@ -109,12 +112,14 @@ class TaskGroups(pulumi.ComponentResource):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskRulesArgs:
-    """``redis``: the store's group where the stack makes it, which lets its clients in itself; None: by its address."""
+    """``redis``: the store's group where the stack makes it, which lets its clients in itself; None: by its address.
+    ``endpoints``: the group of the endpoints of AWS' services, where there are any."""
 
     context: AwsContext
     groups: TaskGroups
     edge: pulumi.Input[str]
     redis: pulumi.Input[str] | None
+    endpoints: pulumi.Input[str] | None
 
 
 class TaskRules(pulumi.ComponentResource):
@@ -148,7 +153,9 @@ class TaskRules(pulumi.ComponentResource):
             for part in TO_REDIS:
                 pair = f"{name}-{part}-redis-out"
                 made.append(_egress(pair, groups[part], args.redis, REDIS_PORT, "the queue's store", child))
-        for number, way in enumerate(ways_out(args.context.settings)):
+        if args.endpoints is not None:
+            made.extend(self._within_aws(name, args.context, groups, args.endpoints))
+        for number, way in enumerate(ways_out(args.context.settings, endpoints=args.endpoints is not None)):
             made.append(
                 aws.vpc.SecurityGroupEgressRule(
                     f"{name}-{way.source}-out-{way.port}-{number}",
@@ -163,6 +170,27 @@ class TaskRules(pulumi.ComponentResource):
             )
         self.made = tuple(made)
         self.register_outputs({})
+
+    def _within_aws(
+        self, name: str, context: AwsContext, groups: Mapping[Source, pulumi.Input[str]], endpoints: pulumi.Input[str]
+    ) -> Iterable[pulumi.Resource]:
+        """For parts that go nowhere else: the endpoints, and S3, whose gateway endpoint is a list of networks."""
+        child, invoke = pulumi.ResourceOptions(parent=self), pulumi.InvokeOptions(parent=self)
+        s3 = aws.ec2.get_managed_prefix_list_output(name=f"com.amazonaws.{context.region}.s3", opts=invoke).id
+        for part in PARTS:
+            if part in TO_THE_WORLD:
+                continue
+            yield _egress(f"{name}-{part}-endpoints-out", groups[part], endpoints, HTTPS_PORT, "services of AWS", child)
+            yield aws.vpc.SecurityGroupEgressRule(
+                f"{name}-{part}-s3-out",
+                security_group_id=groups[part],
+                prefix_list_id=s3,
+                description="S3: models, layers of images",
+                ip_protocol="tcp",
+                from_port=HTTPS_PORT,
+                to_port=HTTPS_PORT,
+                opts=child,
+            )
 
 
 def _egress(

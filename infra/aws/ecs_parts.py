@@ -34,6 +34,8 @@ LIVE, READY = "/healthz", "/readyz"
 MODEL_STOP_SECONDS = 30
 # Of memory for what the converter's libraries and pip leave in /tmp; the model itself is made on the ephemeral disk.
 MODEL_TEMPORARY = 1024
+# What boto3 takes for credentials in front of an emulator, which looks at none.
+EMULATED = {"AWS_ACCESS_KEY_ID": "emulated", "AWS_SECRET_ACCESS_KEY": "emulated"}
 PULL_SECONDS = 540  # within what the check leaves to a start
 
 
@@ -138,11 +140,15 @@ def inference_url(namespace: pulumi.Input[str]) -> pulumi.Output[str]:
     return pulumi.Output.format("http://{0}.{1}:{2}", INFERENCE_SERVICE, namespace, INFERENCE_PORT)
 
 
-def rolled_by_versions(settings: Settings, container: Container) -> Container:
-    """Raising the version of a secret that ``container`` reads makes another task definition, and so a rollout."""
+def placed(settings: Settings, container: Container) -> Container:
+    """``container`` as the stack runs it. Raising the version of a secret that it reads makes another task definition, and so a
+    rollout; in front of an emulator it asks that, with credentials that open nothing."""
     versions = settings.secret_versions.model_dump()
     read = {name: versions[name] for name in sorted(set(container.secrets.values()))}
-    return replace(container, environment={**container.environment, "SECRET_VERSIONS": json.dumps(read)}) if read else container
+    more: dict[str, str] = {"SECRET_VERSIONS": json.dumps(read)} if read else {}
+    if emulator := settings.aws.endpoint_url:
+        more |= {"AWS_ENDPOINT_URL": emulator, **EMULATED}
+    return replace(container, environment={**container.environment, **more})
 
 
 def _stop(notice: int) -> int:

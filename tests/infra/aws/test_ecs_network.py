@@ -15,12 +15,16 @@ INGRESS, EGRESS = "SecurityGroupIngressRule", "SecurityGroupEgressRule"
 Edge = tuple[str, str, int]
 
 
-async def rules(store: str | None = "redis-id", **groups: Any) -> Rendered:
+PREFIX_LIST = "aws:ec2/getManagedPrefixList:getManagedPrefixList"
+
+
+async def rules(store: str | None = "redis-id", endpoints: str | None = None, **groups: Any) -> Rendered:
     def make(context: AwsContext) -> TaskRules:
         made = TaskGroups("tasks", TaskGroupsArgs(context=context, vpc_id="vpc-1"))
-        return TaskRules("rules", TaskRulesArgs(context=context, groups=made, edge="edge-id", redis=store))
+        return TaskRules("rules", TaskRulesArgs(context=context, groups=made, edge="edge-id", redis=store, endpoints=endpoints))
 
-    return await render_component(make, aws_settings("serverless", **groups), stack="serverless")
+    answers = {PREFIX_LIST: {"id": "pl-s3", "name": "s3"}}
+    return await render_component(make, aws_settings("serverless", **groups), stack="serverless", answers=answers)
 
 
 def graph(found: Rendered, kind: str) -> set[Edge]:
@@ -28,7 +32,7 @@ def graph(found: Rendered, kind: str) -> set[Edge]:
     edges = set()
     for rule in found.of(kind):
         own = rule.inputs["securityGroupId"].removeprefix("tasks-").removesuffix("-id")
-        other = rule.inputs.get("referencedSecurityGroupId") or rule.inputs["cidrIpv4"]
+        other = rule.inputs.get("referencedSecurityGroupId") or rule.inputs.get("prefixListId") or rule.inputs["cidrIpv4"]
         other = other.removeprefix("tasks-").removesuffix("-id")
         assert rule.inputs["fromPort"] == rule.inputs["toPort"]
         assert rule.inputs["ipProtocol"] == "tcp"
@@ -52,6 +56,14 @@ async def test_each_part_gets_out_to_what_it_calls_alone() -> None:
         ("gateway", "redis", 6379),
         ("worker", "redis", 6379),
         *((part, "0.0.0.0/0", 443) for part in ("gateway", "worker", "inference", "model")),
+    }
+
+
+async def test_with_endpoints_of_aws_services_only_workers_and_the_converter_reach_the_world() -> None:
+    found = graph(await rules(endpoints="endpoints-id"), EGRESS)
+    assert {part for part, to, _ in found if to == "0.0.0.0/0"} == {"worker", "model"}
+    assert {(part, to, port) for part, to, port in found if to in ("endpoints", "pl-s3")} == {
+        (part, to, 443) for part in ("gateway", "inference") for to in ("endpoints", "pl-s3")
     }
 
 

@@ -110,8 +110,15 @@ def test_the_deliverer_knows_its_command_line() -> None:
 def test_a_raised_secret_rolls_the_parts_that_read_it(part: str, rolls: bool) -> None:
     before, after = aws_settings("serverless"), aws_settings("serverless", secretVersions={"apiKey": 2})
     container = parts()[part]
-    one, other = (ecs_parts.rolled_by_versions(settings, container).environment for settings in (before, after))
+    one, other = (ecs_parts.placed(settings, container).environment for settings in (before, after))
     assert (one != other) is rolls
+
+
+def test_tasks_ask_an_emulator_where_there_is_one_and_carry_no_credentials_otherwise() -> None:
+    container = parts()["model"]
+    emulated = aws_settings("serverless", aws={"endpointUrl": "http://localhost:5000"})
+    assert ecs_parts.placed(emulated, container).environment["AWS_ENDPOINT_URL"] == "http://localhost:5000"
+    assert not [name for name in ecs_parts.placed(aws_settings("serverless"), container).environment if name.startswith("AWS_")]
 
 
 def test_inference_takes_a_thread_for_each_cpu_of_its_task() -> None:
