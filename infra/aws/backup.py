@@ -1,5 +1,5 @@
-"""Daily recovery points of the stack's buckets, in a vault of its own. MemoryDB is no service of AWS Backup: it has snapshots of
-its own (infra/aws/redis.py)."""
+"""Daily recovery points of the stack's buckets, in a vault of its own. MemoryDB is no service of AWS Backup: it has snapshots
+of its own (infra/aws/redis.py)."""
 
 from __future__ import annotations
 
