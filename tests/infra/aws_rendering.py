@@ -31,6 +31,21 @@ INVOKES: Mapping[str, Callable[[mocks.MockCallArgs, str], dict[str, Any]]] = {
         "zoneIds": [f"id-{letter}" for letter in "abcd"],
         "id": region,
     },
+    "aws:iam/getSessionContext:getSessionContext": lambda args, _region: {"issuerArn": args.args["arn"], "id": "session"},
+    "aws:eks/getCluster:getCluster": lambda args, _region: {
+        "name": args.args["name"],
+        "endpoint": "https://yours.example",
+        "certificateAuthorities": [{"data": "WU9VUlM="}],
+        "vpcConfig": {"clusterSecurityGroupId": "sg-yours"},
+    },
+}
+# What AWS answers besides, where a component reads it, over what the resource was given.
+COMPUTED: Mapping[str, Callable[[mocks.MockResourceArgs], dict[str, Any]]] = {
+    "aws:eks/cluster:Cluster": lambda args: {
+        "certificateAuthority": {"data": "T1VSUw=="},
+        "vpcConfig": {**args.inputs["vpcConfig"], "clusterSecurityGroupId": "sg-cluster"},
+    },
+    "aws:eks/nodeGroup:NodeGroup": lambda args: {"resources": [{"autoscalingGroups": [{"name": f"{args.name}-asg"}]}]},
 }
 
 
@@ -81,12 +96,18 @@ class AwsRecorder(mocks.Mocks):
             "name": args.name,
             "endpoint": f"https://{args.name}.example",
         }
+        if args.typ == "aws:ecr/repository:Repository":
+            host = f"{ACCOUNT}.dkr.ecr.{self._region}.{partition_of(self._region).dns_suffix}"
+            computed["repositoryUrl"] = f"{host}/{args.inputs['name']}"
+        if args.typ == "docker-build:index:Image":
+            computed["ref"] = f"{args.inputs['tags'][0]}@sha256:{'d' * 64}"
         if args.typ.endswith((":Bucket",)):
             computed["bucket"] = args.inputs.get("bucket", args.name)
         if args.typ == "aws:acm/certificate:Certificate":
             asked = {"resourceRecordName": "_asked", "resourceRecordType": "CNAME", "resourceRecordValue": "_answer"}
             computed["domainValidationOptions"] = [{"domainName": args.inputs.get("domainName"), **asked}]
-        return f"{args.name}-id", {**computed, **args.inputs}
+        answered = COMPUTED[args.typ](args) if args.typ in COMPUTED else {}
+        return f"{args.name}-id", {**computed, **args.inputs, **answered}
 
     def call(self, args: mocks.MockCallArgs) -> dict[Any, Any]:
         if args.token in self._answers:
