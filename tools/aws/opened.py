@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from infra.aws.naming import log_group, secret_name
 from infra.aws.session import client, session
 from infra.settings import Settings
 from tools.stack.assistant import AssistantError
+
+SUFFIX = re.compile(r":secret:(.+)-[A-Za-z0-9]{6}$")  # what Secrets Manager adds to a name in an ARN
 
 
 def outputs(settings: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -22,8 +25,10 @@ def outputs(settings: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
     def value_of(value: Any) -> Any:
         return read(manager, value) if is_reference(value) else value
 
-    secrets = {platform: value_of(value) for platform, value in (given.get("webhookSecrets") or {}).items()}
-    return {**given, "apiKey": value_of(given.get("apiKey")), "webhookSecrets": secrets or given.get("webhookSecrets")}
+    values = {**given, "apiKey": value_of(given.get("apiKey"))}
+    if webhooks := given.get("webhookSecrets"):
+        values["webhookSecrets"] = {platform: value_of(value) for platform, value in webhooks.items()}
+    return values
 
 
 def is_reference(value: Any) -> bool:
@@ -41,7 +46,11 @@ def read(manager: Any, reference: str) -> str:
     try:
         return str(manager.get_secret_value(SecretId=reference)["SecretString"])
     except ClientError as error:
-        if error.response["Error"]["Code"] == "ResourceNotFoundException":
+        missing = error.response["Error"]["Code"] == "ResourceNotFoundException"
+        if missing and (match := SUFFIX.search(reference)):
+            # Made anew, or in a world that gives other suffixes: the name is the same.
+            return read(manager, match[1])
+        if missing:
             raise AssistantError(f"{reference} has no value yet. Write it: make secrets STACK=<this stack>") from None
         raise AssistantError(f"{reference} cannot be read with these credentials: {error}") from None
     except BotoCoreError as error:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Mapping
+from typing import Any
 
 from tools.pulumi.environment import STATE, backends
 from tools.stack.cluster import own_cluster
@@ -17,9 +20,17 @@ def down(engine: Engine) -> int:
     if prepared is None:
         print(f"There is no stack {engine.stack}: nothing to remove.")
         return 0
-    code = prepared.stream("destroy", "--yes", "--skip-preview")
+    # Nothing but providers is left of a stack that is down; the program would only register them again.
+    flags = [] if holds_resources(json.loads(prepared.read("stack", "export"))) else ["--run-program=false"]
+    code = prepared.stream("destroy", "--yes", "--skip-preview", *flags)
     place.after_down(prepared)
     return code
+
+
+def holds_resources(exported: Mapping[str, Any]) -> bool:
+    """Whether a state names anything that exists outside it. Pure."""
+    resources = (exported.get("deployment") or {}).get("resources") or []
+    return any(not resource["type"].startswith(("pulumi:pulumi:", "pulumi:providers:")) for resource in resources)
 
 
 def clean(engine: Engine) -> int:

@@ -14,7 +14,7 @@ from infra.errors import DeploymentError
 
 REGION = "eu-central-1"
 PLACE = "assistant/prod/api_key"
-INPUTS = {"secrets": {"api_key": PLACE}, "numbers": {"api_key": 1.0}, "region": REGION, "profile": None, "redis_user": None}
+INPUTS = {"places": [["api_key", PLACE]], "numbers": {"api_key": 1.0}, "region": REGION, "profile": None, "redis_user": None}
 
 
 @pytest.fixture

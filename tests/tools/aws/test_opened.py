@@ -18,6 +18,12 @@ def test_references_are_read_and_the_rest_stays(aws, settings_with):
     }
 
 
+def test_a_secret_that_was_made_anew_is_found_by_its_name(aws, settings_with):
+    made = aws("secretsmanager").create_secret(Name="assistant/prod/api_key", SecretString="the-key")["ARN"]
+    before = f"{made.rpartition('-')[0]}-AAAAAA"
+    assert opened.outputs(settings_with(), {"apiKey": before})["apiKey"] == "the-key"
+
+
 def test_without_references_nobody_is_asked(no_account, settings_with):
     assert opened.outputs(settings_with(), {"apiKey": "plain"}) == {"apiKey": "plain"}
 
