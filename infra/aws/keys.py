@@ -64,8 +64,13 @@ class Keys(pulumi.ComponentResource):
             rotation_period_in_days=ROTATION_DAYS,
             deletion_window_in_days=DELETION_DAYS,
             policy=policy_document(*statements(context, purpose)),
-            # Without its key, what it encrypts is lost: the key outlives the mistake that would delete it.
-            opts=pulumi.ResourceOptions(parent=self, protect=context.settings.protection),
+            # Without its key, what it encrypts is lost: the key outlives the mistake that would delete it, and the audit
+            # records' key the stack, as they do.
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                protect=context.settings.protection,
+                retain_on_delete=purpose == "audit" and audit_is_kept(context),
+            ),
         )
         alias = f"alias/{context.name(purpose)}"
         aws.kms.Alias(f"{name}-{purpose}-alias", name=alias, target_key_id=key.key_id, opts=pulumi.ResourceOptions(parent=self))
@@ -81,6 +86,12 @@ def purposes(context: AwsContext) -> tuple[Purpose, ...]:
     if settings.redis.url is not None:
         absent.add("redis")
     return tuple(purpose for purpose in PURPOSES if purpose not in absent)
+
+
+def audit_is_kept(context: AwsContext) -> bool:
+    """Whether audit records outlive the stack: where they are protected, and where nobody could delete them anyhow."""
+    settings = context.settings
+    return settings.protection or settings.retention.audit_lock == "compliance"
 
 
 def statements(context: AwsContext, purpose: Purpose) -> list[Statement]:
@@ -107,7 +118,10 @@ def _service(service: str, actions: tuple[str, ...], conditions: Conditions, sid
 
 def _logs(context: AwsContext) -> list[Statement]:
     """CloudWatch Logs says for which group it asks (docs.aws.amazon.com/AmazonCloudWatch: encrypt log data with KMS)."""
-    return [_log_service(context)]
+    service = f"logs.{context.region}.{context.partition.dns_suffix}"
+    bucket = f"arn:{context.partition.name}:s3:::{context.name('logs')}-*"
+    exports: Conditions = {"StringLike": {"kms:EncryptionContext:aws:s3:arn": bucket}}
+    return [_log_service(context), _service(service, PUBLISH, exports, "ExportsToTheBucket")]
 
 
 def _log_service(context: AwsContext) -> Statement:

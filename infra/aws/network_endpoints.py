@@ -13,7 +13,6 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.aws.context import AwsContext
-from infra.aws.identity import Statement, policy_document
 
 HTTPS = 443
 # What every task and node asks for before it can work, and what it sends its logs and metrics to.
@@ -90,7 +89,6 @@ class NetworkEndpoints(pulumi.ComponentResource):
             private_dns_enabled=True,
             subnet_ids=list(args.subnet_ids),
             security_group_ids=[group],
-            policy=own_account(args.context),
             tags={"Name": args.context.name(service)},
             opts=self._own,
         )
@@ -103,9 +101,3 @@ def services(context: AwsContext) -> tuple[str, ...]:
 def service_name(context: AwsContext, service: str) -> str:
     china = context.partition.name == "aws-cn" and service in CHINESE
     return f"{'cn.com' if china else 'com'}.amazonaws.{context.region}.{service}"
-
-
-def own_account(context: AwsContext) -> pulumi.Output[str]:
-    """Whoever has credentials of another account cannot carry data there through the endpoint."""
-    mine = {"StringEquals": {"aws:PrincipalAccount": context.account}}
-    return policy_document(Statement(("*",), ("*",), mine, {"*": ("*",)}))
