@@ -99,6 +99,8 @@ class AwsRecorder(mocks.Mocks):
         if args.typ == "aws:ecr/repository:Repository":
             host = f"{ACCOUNT}.dkr.ecr.{self._region}.{partition_of(self._region).dns_suffix}"
             computed["repositoryUrl"] = f"{host}/{args.inputs['name']}"
+        if args.typ == "aws:memorydb/cluster:Cluster":
+            computed["clusterEndpoints"] = [{"address": f"{args.name}.example", "port": 6379}]
         if args.typ == "docker-build:index:Image":
             computed["ref"] = f"{args.inputs['tags'][0]}@sha256:{'d' * 64}"
         if args.typ.endswith((":Bucket",)):
