@@ -1,11 +1,13 @@
 """The alarm catalogue: each alarm once, in no platform's language.
 
-:mod:`infra.kubernetes.alarm_rules` says it in Prometheus' language. An alarm fires when its measure has been beyond the
-threshold without a break for ``for_seconds``; ``docs/alarms.md`` says what to do then.
+:mod:`infra.kubernetes.alarm_rules` says it in Prometheus' language, :mod:`infra.aws.alarm_metrics` in CloudWatch's. An alarm
+fires when its measure has been beyond the threshold without a break for ``for_seconds``; ``docs/alarms.md`` says what to do
+then.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -29,6 +31,32 @@ class Measure(StrEnum):
     PARTS_NOT_READY = "parts that should have pods and have none ready"
     RESTARTS = "restarts of a container within a quarter of an hour"
     CERTIFICATE_LIFETIME = "time until the gateway's certificate expires"
+    SERVER_ERRORS = "share of requests that are answered with a server error"
+    REDIS_MEMORY = "memory of the queue's store, as a share of what its data may take"
+    GPU_MEMORY = "memory of a GPU that is taken, as a share"
+    GPU_ERRORS = "the number of the last error (XID) that a GPU reported, 0 where there was none"
+    NODES_NOT_READY = "nodes that have joined and are not ready"
+
+
+# Prometheus where the stack has rules for it; CloudWatch in front of EKS and of Fargate.
+Platform = Literal["prometheus", "eks", "fargate"]
+_NO_NODES = "Fargate shows no nodes and has no GPUs"
+# What a platform cannot measure, and why: the alarm does not exist there.
+NOT_MEASURED: Mapping[Platform, Mapping[Measure, str]] = {
+    "prometheus": {},
+    "eks": {
+        Measure.GPU_ERRORS: (
+            "Container Insights has no metric of XID errors; EKS' node monitoring agent sees them and marks the node, and node "
+            "repair replaces it, which NodeNotReady shows. With the Prometheus operator the DCGM exporter's metric is used"
+        ),
+    },
+    "fargate": {
+        Measure.RESTARTS: "ECS replaces a task that ended and restarts none; PartNotReady shows a part that cannot stay up",
+        Measure.GPU_MEMORY: _NO_NODES,
+        Measure.GPU_ERRORS: _NO_NODES,
+        Measure.NODES_NOT_READY: _NO_NODES,
+    },
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,5 +167,45 @@ ALARMS: tuple[Alarm, ...] = (
         for_seconds=3600,
         severity="warning",
         summary="The gateway's certificate expires within 14 days",
+    ),
+    Alarm(
+        name="ServerErrors",
+        measure=Measure.SERVER_ERRORS,
+        threshold=0.05,
+        for_seconds=300,
+        severity="critical",
+        summary="More than one request in twenty is answered with a server error",
+    ),
+    Alarm(
+        name="RedisMemoryHigh",
+        measure=Measure.REDIS_MEMORY,
+        threshold=0.8,
+        for_seconds=300,
+        severity="warning",
+        summary="The queue's store is nearly full; full, it takes no more messages",
+    ),
+    Alarm(
+        name="GpuMemoryHigh",
+        measure=Measure.GPU_MEMORY,
+        threshold=0.95,
+        for_seconds=300,
+        severity="warning",
+        summary="A GPU has less than 5 % of its memory left",
+    ),
+    Alarm(
+        name="GpuErrors",
+        measure=Measure.GPU_ERRORS,
+        threshold=0,
+        for_seconds=0,
+        severity="warning",
+        summary="A GPU reported an error",
+    ),
+    Alarm(
+        name="NodeNotReady",
+        measure=Measure.NODES_NOT_READY,
+        threshold=0,
+        for_seconds=600,  # a node that has just joined needs some minutes
+        severity="warning",
+        summary="A node has not been ready for 10 minutes",
     ),
 )

@@ -22,7 +22,7 @@ from app.pipeline.memory_queue import MemoryQueue
 from app.pipeline.metrics import MessageMetrics, QueueMetrics
 from app.pipeline.queue import QueuePolicy
 from app.telemetry.metrics import new_registry
-from infra.alarms import ALARMS, DAY, GENERATING_ROUTES, Alarm, Measure
+from infra.alarms import ALARMS, DAY, GENERATING_ROUTES, NOT_MEASURED, Alarm, Measure
 from infra.kubernetes.alarm_rules import groups, measures
 from infra.kubernetes.autoscaling import BACKLOG_METRIC, QUEUE_METRIC
 
@@ -96,6 +96,64 @@ def certificate(days: int) -> list[Series]:
     return [Series("certmanager_certificate_expiration_timestamp_seconds", f"{days * DAY}x120", {"name": "gateway"})]
 
 
+def answers(route: str = "/events", **a_minute: float) -> list[Series]:
+    """``s200``: requests a minute that were answered with 200."""
+    name = "assistant_http_request_duration_seconds_count"
+    return [Series(name, f"0+{count}x30", {"route": route, "status": status[1:]}) for status, count in a_minute.items()]
+
+
+def redis(resident: int, limit: int) -> list[Series]:
+    container = {"pod": "redis-0", "container": "redis"}
+    return [
+        Series("container_memory_rss", f"{resident}x30", container),
+        Series("kube_pod_container_resource_limits", f"{limit}x30", {**container, "resource": "memory"}),
+    ]
+
+
+def cpu_changing(before: int, after: int, minutes: int) -> list[Series]:
+    """Seconds of CPU time a minute: ``before``, and from ``minutes`` on ``after``."""
+    used, limit = cpu(before, limit=1)
+    changing = f"0+{before}x{minutes} {before * minutes + after}+{after}x60"
+    return [Series(used.name, changing, used.labels), Series(limit.name, "1x90", limit.labels)]
+
+
+def latency_changing(route: str, minutes: int) -> list[Series]:
+    """Two of a hundred requests a minute take longer than 2 s; from ``minutes`` on, none."""
+    name, slow = "assistant_http_request_duration_seconds_bucket", {"2.0": 98, "5.0": 100, "+Inf": 100}
+    return [
+        Series(name, f"0+{count}x{minutes} {count * minutes + 100}+100x60", {"route": route, "le": le})
+        for le, count in slow.items()
+    ]
+
+
+def messages_changing(minutes: int) -> list[Series]:
+    """Six of a hundred messages a minute fail; from ``minutes`` on, none."""
+    name, labels = "assistant_messages_total", {"platform": "generic"}
+    return [
+        Series(name, f"0+94x{minutes} {94 * minutes + 100}+100x60", {**labels, "outcome": "done"}),
+        Series(name, f"0+6x{minutes} {6 * minutes}x60", {**labels, "outcome": "dead"}),
+    ]
+
+
+GPU = {"gpu": "0", "Hostname": "node-1"}
+NODE = {"node": "node-1"}
+
+
+def gpu_memory(used: int, free: int) -> list[Series]:
+    return [
+        Series("DCGM_FI_DEV_FB_USED", f"{used}x30", GPU),
+        Series("DCGM_FI_DEV_FB_FREE", f"{free}x30", GPU),
+    ]
+
+
+def node(ready: int, node: str = "node-1") -> list[Series]:
+    return [
+        Series("kube_node_status_condition", f"{ready}x30", {"node": node, "condition": "Ready", "status": "true"}),
+        Series("kube_pod_info", "1x30", {"node": "node-1", "pod": "inference-1"}),
+        Series("kube_pod_info", "1x30", {"node": "node-1", "pod": "inference-2"}),
+    ]
+
+
 SLOW = {"2.0": 98, "5.0": 100, "+Inf": 100}
 QUICK = {"2.0": 99.5, "5.0": 100, "+Inf": 100}
 CASES = [
@@ -127,7 +185,34 @@ CASES = [
     Case(alarm="CrashLooping", series=restarts("0 0 1x30"), fires=False),
     Case(alarm="CertificateExpiring", series=certificate(13), minute=61),
     Case(alarm="CertificateExpiring", series=certificate(15), minute=61, fires=False),
+    Case(alarm="ServerErrors", series=answers(s200=90, s500=6, s503=4)),
+    Case(alarm="ServerErrors", series=answers(s200=95, s503=5), fires=False),
+    Case(alarm="ServerErrors", series=answers(s200=60, s401=40), fires=False),
+    Case(alarm="ServerErrors", series=[*answers(s200=60), *answers("/readyz", s503=60)], fires=False),
+    Case(alarm="ServerErrors", series=answers(s200=0, s503=0), fires=False),
+    # Half of a pod's memory is for data.
+    Case(alarm="RedisMemoryHigh", series=redis(450, 1000), labels={"pod": "redis-0"}),
+    Case(alarm="RedisMemoryHigh", series=redis(400, 1000), fires=False),
+    Case(alarm="GpuMemoryHigh", series=gpu_memory(96, 4), labels=GPU),
+    Case(alarm="GpuMemoryHigh", series=gpu_memory(95, 5), fires=False),
+    Case(alarm="GpuErrors", series=[Series("DCGM_FI_DEV_XID_ERRORS", "0 0 79x30", GPU)], minute=2, labels=GPU),
+    Case(alarm="GpuErrors", series=[Series("DCGM_FI_DEV_XID_ERRORS", "0x30", GPU)], fires=False),
+    Case(alarm="NodeNotReady", series=node(0), labels=NODE),
+    Case(alarm="NodeNotReady", series=node(1), fires=False),
+    Case(alarm="NodeNotReady", series=node(0, "another"), fires=False),  # nothing of ours stands there
 ]
+# What the issue asks for by number: exactly at the threshold, beyond it, and again below. A rate sees the last five minutes,
+# that of messages fifteen.
+REQUIRED: Mapping[str, tuple[list[Series], list[Series], int, Mapping[str, str]]] = {
+    "CpuHigh": (cpu(1020, limit=20), [*cpu_changing(57, 30, 20)], 45, CONTAINER),
+    "ApiSlow": (
+        latency("/events", {"2.0": 99, "5.0": 100, "+Inf": 100}),
+        latency_changing("/events", 20),
+        45,
+        {"route": "/events"},
+    ),
+    "MessagesFailing": (messages(done=95, dead=5, unknown=0), messages_changing(20), 60, {}),
+}
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +276,33 @@ def test_a_moment_raises_no_alarm(program: Path, tmp_path: Path, name: str) -> N
     check(program, tmp_path, [expectation(alarm, first, minute=alarm.for_seconds // 60 - 1, fires=False)])
 
 
+@pytest.mark.parametrize("name", REQUIRED)
+def test_a_required_alarm_is_silent_at_its_threshold_fires_beyond_it_and_resolves(
+    program: Path, tmp_path: Path, name: str
+) -> None:
+    alarm, (at, beyond, resolved, labels) = BY_NAME[name], REQUIRED[name]
+    silent, changing = Case(alarm=name, series=at), Case(alarm=name, series=beyond, labels=labels)
+    check(
+        program,
+        tmp_path,
+        [
+            expectation(alarm, silent, minute=29, fires=False),
+            expectation(alarm, changing, minute=20, fires=True),
+            expectation(alarm, changing, minute=resolved, fires=False),
+        ],
+    )
+
+
+def test_a_gpu_is_ours_by_the_renamed_label_too(program: Path, tmp_path: Path) -> None:
+    """As the DCGM exporter's own chart has it scraped: ``namespace`` is then the exporter's."""
+    foreign = {**GPU, "namespace": "gpu-operator"}
+    ours, others = ({**foreign, "exported_namespace": namespace} for namespace in (NAMESPACE, "team-b"))
+    alarm = BY_NAME["GpuErrors"]
+    mine = Case(alarm=alarm.name, series=[Series("DCGM_FI_DEV_XID_ERRORS", "79x30", ours)], labels=GPU)
+    theirs = Case(alarm=alarm.name, series=[Series("DCGM_FI_DEV_XID_ERRORS", "79x30", others)])
+    check(program, tmp_path, [expectation(alarm, case, minute=5, fires=case is mine) for case in (mine, theirs)])
+
+
 def test_the_tester_can_fail(program: Path, tmp_path: Path) -> None:
     """The tester must be able to fail, or the tests above say nothing."""
     firing = next(case for case in CASES if case.fires)
@@ -201,7 +313,8 @@ def test_the_tester_can_fail(program: Path, tmp_path: Path) -> None:
 
 def test_names_are_unique_and_every_measure_is_used_and_rendered() -> None:
     assert len(BY_NAME) == len(ALARMS)
-    assert {alarm.measure for alarm in ALARMS} == set(Measure) == set(measures(NAMESPACE))
+    assert {alarm.measure for alarm in ALARMS} == set(Measure)
+    assert set(measures(NAMESPACE)) == set(Measure) - set(NOT_MEASURED["prometheus"])
 
 
 def test_every_alarm_has_its_section_in_the_runbook() -> None:
