@@ -338,6 +338,7 @@ def test_a_gateway_writes_its_last_document_to_standard_output_and_its_logs_else
 
 
 def test_a_worker_writes_its_last_document_too(free_port: int, redis_server: Any) -> None:
+    redis_server.command("FLUSHALL")  # another suite's events would be worked off
     environment = {
         "INFERENCE_API_KEY": "k" * 32,
         "REDIS_URL": redis_server.url,
