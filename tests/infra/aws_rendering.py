@@ -26,6 +26,15 @@ INVOKES: Mapping[str, Callable[[mocks.MockCallArgs, str], dict[str, Any]]] = {
         "id": ACCOUNT,
         "userId": "AIDAEXAMPLE",
     },
+    "aws:ecr/getAuthorizationToken:getAuthorizationToken": lambda _args, region: {
+        "userName": "AWS",
+        "password": "token",
+        "proxyEndpoint": f"https://{ACCOUNT}.dkr.ecr.{region}.amazonaws.com",
+        "authorizationToken": "x",
+        "expiresAt": "later",
+        "id": region,
+        "region": region,
+    },
     "aws:index/getAvailabilityZones:getAvailabilityZones": lambda _args, region: {
         "names": [f"{region}{letter}" for letter in "abcd"],
         "zoneIds": [f"id-{letter}" for letter in "abcd"],

@@ -4,21 +4,10 @@ from __future__ import annotations
 
 import json
 
-from aws_rendering import ACCOUNT, aws_settings, render_component
+from aws_rendering import aws_settings, render_component
 
 from infra.aws.registry import KEPT_IMAGES, Registry, RegistryArgs
 
-TOKEN = {
-    "aws:ecr/getAuthorizationToken:getAuthorizationToken": {
-        "userName": "AWS",
-        "password": "token",
-        "proxyEndpoint": f"https://{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com",
-        "authorizationToken": "x",
-        "expiresAt": "later",
-        "id": "eu-central-1",
-        "region": "eu-central-1",
-    }
-}
 DIGEST = f"sha256:{'b' * 64}"
 
 
@@ -27,7 +16,7 @@ def registry(*targets, **more):
 
 
 async def test_each_image_has_a_repository_that_nobody_writes_over_and_that_is_scanned_and_encrypted():
-    rendered = await render_component(registry("gateway", "inference-cpu"), answers=TOKEN)
+    rendered = await render_component(registry("gateway", "inference-cpu"))
     repositories = {it.inputs["name"]: it.inputs for it in rendered.of("Repository")}
     assert set(repositories) == {"assistant-prod/gateway", "assistant-prod/inference-cpu"}
     for repository in repositories.values():
@@ -39,7 +28,7 @@ async def test_each_image_has_a_repository_that_nobody_writes_over_and_that_is_s
 
 
 async def test_an_image_is_built_for_the_machines_that_run_it_and_pushed_but_not_in_a_preview():
-    rendered = await render_component(registry("gateway", architecture="arm64"), answers=TOKEN)
+    rendered = await render_component(registry("gateway", architecture="arm64"))
     image = rendered.one("docker-build:index:Image").inputs
     assert (image["target"], image["platforms"], image["push"], image["buildOnPreview"]) == (
         "gateway",
@@ -60,5 +49,5 @@ async def test_published_images_are_run_as_they_are_and_nothing_is_built():
 
 async def test_the_gates_image_is_built_even_where_the_settings_name_the_one_for_the_cpu():
     settings = aws_settings("prod", images={"inference": f"registry.example.com/inference@{DIGEST}"})
-    rendered = await render_component(registry("inference-cpu", "inference-gpu"), settings, answers=TOKEN)
+    rendered = await render_component(registry("inference-cpu", "inference-gpu"), settings)
     assert [it.inputs["target"] for it in rendered.of("docker-build:index:Image")] == ["inference-gpu"]
