@@ -55,6 +55,8 @@ def _write_one(manager: Any, memorydb: Any, place: str, name: str, number: int, 
         if memorydb is not None and redis_user and not has_password(memorydb, redis_user):
             set_passwords(memorydb, redis_user, [value_of(manager, place)])
         return Written(version=current, changed=False)
+    if name == REDIS_PASSWORD and redis_user is None:
+        return _of_somebody_elses(place, current)
     value = generate(name)
     if memorydb is not None and redis_user:
         before = [value_of(manager, place)] if current else []
@@ -62,6 +64,16 @@ def _write_one(manager: Any, memorydb: Any, place: str, name: str, number: int, 
     put = manager.put_secret_value(SecretId=place, SecretString=value, VersionStages=[CURRENT, wanted])
     _remove_old_labels(manager, place, number)
     return Written(version=put["VersionId"], changed=True)
+
+
+def _of_somebody_elses(place: str, current: str | None) -> Written:
+    """The password of a Redis that the stack did not make is not the stack's to invent."""
+    if current is None:
+        raise DeploymentError(
+            f"the secret {place} is for the password of your Redis, and is empty. Write it, then try again: "
+            f"aws secretsmanager put-secret-value --secret-id {place} --secret-string …"
+        )
+    return Written(version=current, changed=False)
 
 
 def stages_of(manager: Any, place: str) -> dict[str, list[str]]:

@@ -10,7 +10,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic.alias_generators import to_camel
 
 from infra.aws.naming import secret_name
-from infra.aws.secret_writing import REDIS_PASSWORD, number_of, stages_of, value_of, write
+from infra.aws.secret_writing import number_of, stages_of, value_of, write
+from infra.aws.secrets import secret_names
 from infra.aws.session import client, session
 from infra.errors import DeploymentError
 from infra.settings import Settings
@@ -18,7 +19,6 @@ from tools.stack.engine import Engine, EngineError
 
 PLATFORM_SECRETS = ("generic_webhook_secret", "generic_client_secret")
 REDIS_USER = "aws:memorydb/user:User"
-ALWAYS = ("api_key", "inference_api_key", REDIS_PASSWORD)
 Say = Callable[[str], None]
 SetNumber = Callable[[str, int], None]
 
@@ -29,11 +29,6 @@ class Wanted:
 
     rotate: tuple[str, ...] = ()
     show: bool = False
-
-
-def secret_names(settings: Settings) -> tuple[str, ...]:
-    """Ours, of the secrets that the stack has."""
-    return (*ALWAYS, *(PLATFORM_SECRETS if settings.platforms.generic.url else ()))
 
 
 def run(engine: Engine, wanted: Wanted, user: str | None, set_number: SetNumber, say: Say) -> int:

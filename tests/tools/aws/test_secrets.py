@@ -128,6 +128,16 @@ def test_a_queue_of_somebody_elses_has_its_own_user(world, make_engine):
     assert passwords(world)["Type"] != "password"
 
 
+def test_the_password_of_a_queue_of_somebody_elses_is_asked_for_and_kept(world, make_engine):
+    theirs = {"url": "rediss://redis.acme.dev:6379/0", "passwordSecret": "of-theirs"}
+    with pytest.raises(EngineError, match="put-secret-value --secret-id assistant/prod/redis_password"):
+        run(make_engine(redis=theirs), user=None)
+    world("secretsmanager").put_secret_value(SecretId=secret_name("prod", "redis_password"), SecretString="theirs")
+    run(make_engine(redis=theirs), user=None)
+    run(make_engine(redis=theirs, secretVersions={"redisPassword": 2}), user=None)
+    assert values(world)["redis_password"] == "theirs"
+
+
 def test_the_queues_user_is_the_one_that_the_state_names():
     user = {"type": "aws:memorydb/user:User", "outputs": {"userName": "assistant-prod"}}
     assert secrets.redis_user({"deployment": {"resources": [{"type": "aws:kms/key:Key"}, user]}}) == "assistant-prod"
