@@ -17,8 +17,9 @@ from infra.kubernetes.names import REDIS_PORT
 ENGINE, ENGINE_VERSION, FAMILY = "valkey", "7.3", "memorydb_valkey7"
 # UTC, and away from each other: a node is replaced in the one, a snapshot taken in the other.
 SNAPSHOT_WINDOW, MAINTENANCE_WINDOW = "01:00-03:00", "sun:03:30-sun:05:00"
-# What the queue runs: scripts, lists, hashes, sorted sets. Nothing that empties, lists or configures the server.
-ACCESS = "on ~* &* +@all -@dangerous -@admin"
+# The queue's keys, all of one hash tag (a script names the tag itself too), and nothing that empties, lists or configures the
+# server; the map of the cluster and INFO are among what Redis calls dangerous.
+ACCESS = "on ~{assistant}* &* +@all -@dangerous -@admin +info +cluster|slots"
 
 
 @dataclass(frozen=True, kw_only=True)
