@@ -60,6 +60,16 @@ def principal(identity: Identity, settings: Settings) -> Check:
     return Check(name="principal", found=found, verdict="ok")
 
 
+def login_program(path: str | None) -> Check:
+    """Of the cluster: the kubeconfig calls it for a token, at every use."""
+    if path is None:
+        advice = "install the AWS CLI, version 2: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"
+        return Check(
+            name="program aws", found="not on PATH; the cluster is signed in to by it", verdict="refused", advice=advice
+        )
+    return Check(name="program aws", found=path, verdict="ok")
+
+
 def region(settings: Settings, status: str | None) -> Check:
     """``status``: EC2's opt-in status of the region; None where there is no such region."""
     name = settings.aws.region

@@ -19,6 +19,9 @@ PREVIEWED_ON_STANDINS = """\
     What it shows: every resource with its settings, from the real engine, the real program and the policies, as if nothing
     stood yet. What it cannot know: your account, its quotas and limits, names that are taken, what is there already.
     It runs on a copy of the configuration and a state that is thrown away; nothing is changed anywhere."""
+NOT_BOOTSTRAPPED = """\
+The stack {stack} has no state in a bucket yet (make bootstrap STACK={stack}): this preview shows it as if nothing stood, on a
+state that is thrown away."""
 WORKS_ON_STANDINS = (
     "=== STAND-INS, NOT AWS: {lacking} (ASSISTANT_TEST_PROVIDERS=1). Nothing is made, changed or removed in AWS."
 )
@@ -45,10 +48,8 @@ class OnAws:
     def before_up(self, engine: Engine) -> Engine:
         found = self._usable(engine, "up")
         settings = engine.settings()
-        if not found.standins:
-            profile = settings.profile or engine.stack
-            if problem := backend.problem(engine.environment, engine.document(), engine.stack, profile):
-                raise EngineError(problem)
+        if not found.standins and (problem := self._unfit_backend(engine, settings)):
+            raise EngineError(problem)
         preflight.required(engine, settings, found)
         engine.prepare()
         return engine
@@ -74,13 +75,21 @@ class OnAws:
             return
         if found.standins:
             _note(WORKS_ON_STANDINS.format(lacking="; ".join(found.lacking)))
+        elif not engine.configuration.exists() or self._unfit_backend(engine, settings):
+            # A stack that is made on this machine's disk now would stand in the way of the one in the bucket.
+            _note(NOT_BOOTSTRAPPED.format(stack=engine.stack))
+            with standins.throwaway(engine) as copy:
+                copy.prepare()
+                yield copy
+            return
         engine.prepare()
         yield engine
         self._say_again(engine)
 
     def ready(self, engine: Engine, action: str) -> Engine:
         found = self._usable(engine, "refresh")
-        engine.prepare()
+        if not engine.exists():
+            raise EngineError(f"There is no stack {engine.stack} yet. Bring it up with: make up{engine.make_option}")
         if found.identity:
             print(f"{action}: account {found.identity.account}, {engine.settings().aws.region}", flush=True)
         return engine
@@ -135,6 +144,9 @@ class OnAws:
                 raise EngineError(problem)
             _note(WORKS_ON_STANDINS.format(lacking="; ".join(found.lacking)))
         return found
+
+    def _unfit_backend(self, engine: Engine, settings: Settings) -> str | None:
+        return backend.problem(engine.environment, engine.document(), engine.stack, settings.profile or engine.stack)
 
     def _say_again(self, engine: Engine) -> None:
         if engine.environment.get(means.DECLARED) == "1":

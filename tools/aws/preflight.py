@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -65,6 +66,7 @@ def dynamic(stack: str, settings: Settings, identity: Identity) -> list[Check]:
         *_zone(settings, ask),
         *_gpu_quotas(settings, ask),
         *_network(stack, settings, ask),
+        *([checks.login_program(shutil.which("aws"))] if settings.target == "eks" else []),
         *_eks(settings, ask),
     ]
 

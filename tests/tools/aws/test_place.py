@@ -98,6 +98,33 @@ class TestUp:
         assert capsys.readouterr().err.count("STAND-INS, NOT AWS") == 2
 
 
+class TestPreview:
+    def test_before_the_bootstrap_it_makes_no_stack_on_this_machines_disk(self, make_engine, found, monkeypatch, tmp_path):
+        found(REAL)
+        prepared = []
+        monkeypatch.setattr(Engine, "prepare", lambda self: prepared.append(self.environment["PULUMI_BACKEND_URL"]))
+        (tmp_path / "Pulumi.yaml").touch()
+        engine = make_engine()
+        with OnAws().previewed(engine) as copy:
+            assert copy.checkout != engine.checkout
+        assert prepared == [f"file://{copy.checkout}/state"]
+
+    def test_of_a_stack_in_a_bucket_it_is_the_stacks_own(self, make_engine, found, monkeypatch):
+        found(REAL)
+        monkeypatch.setattr(Engine, "prepare", lambda self: None)
+        engine = make_engine(environment={"PULUMI_BACKEND_URL": "https://api.pulumi.com"})
+        with OnAws().previewed(engine) as prepared:
+            assert prepared is engine
+
+
+class TestRefresh:
+    def test_it_makes_no_stack(self, make_engine, found, monkeypatch):
+        found(REAL)
+        monkeypatch.setattr(Engine, "exists", lambda _: False)
+        with pytest.raises(EngineError, match="There is no stack prod yet"):
+            OnAws().ready(make_engine(), "Looking at")
+
+
 class TestDown:
     STATE = {  # noqa: RUF012
         "deployment": {

@@ -81,7 +81,14 @@ def test_an_up_with_example_values_is_refused_and_a_preview_is_told(make_engine,
     assert "an up is refused for its example values" in capsys.readouterr().err
 
 
-def test_the_command_ends_badly_where_an_up_would_be_refused(zone, make_engine, capsys):
+def test_the_cluster_is_signed_in_to_by_a_program_that_has_to_be_there(zone, settings_with, monkeypatch):
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert verdicts(preflight.dynamic("prod", settings_with(), ROLE))["program aws"] == "refused"
+    assert "program aws" not in verdicts(preflight.dynamic("serverless", settings_with("serverless"), ROLE))
+
+
+def test_the_command_ends_badly_where_an_up_would_be_refused(zone, make_engine, capsys, monkeypatch):
+    monkeypatch.setattr(preflight.shutil, "which", lambda name: f"/usr/bin/{name}")
     assert preflight.run(make_engine()) == 0
     assert preflight.run(make_engine(aws={"account": "210987654321"})) == 1
     assert "make up STACK=prod is refused until principal is mended" in capsys.readouterr().err
