@@ -6,7 +6,7 @@ import dataclasses
 import json
 
 import pytest
-from docker_build import image
+from docker_build import hook, image
 from docker_build.choice import FOLDER, PERMISSION, with_plugin
 
 PROGRAM = """
@@ -74,6 +74,30 @@ def test_what_goes_into_an_image_changes_its_digest_and_nothing_else_does(contex
 def test_what_cannot_be_built_is_refused(context, inputs, where):
     assert where in dict(image.mistakes(given(**inputs), context))
     assert image.mistakes(given(), context) == []
+
+
+def test_another_version_is_another_image_though_its_sources_are_the_same(context, monkeypatch):
+    first = image.context_hash(given(), context)
+    monkeypatch.setenv(image.VERSION_VARIABLE, "2")
+    assert image.context_hash(given(), context) != first
+
+
+def test_a_hook_gets_the_target_and_the_reference_of_what_would_be_built(tmp_path):
+    program, told = tmp_path / "hook", tmp_path / "told"
+    program.write_text(f'#!/bin/sh\nprintf %s "$*" > {told}\n')
+    program.chmod(0o755)
+    hook.run({"target": "app", "ref": "a/b@sha256:0"}, {})
+    assert not told.exists()
+    hook.run({"target": "app", "ref": "a/b@sha256:0"}, {hook.VARIABLE: str(program)})
+    assert told.read_text() == "app a/b@sha256:0"
+
+
+def test_a_hook_that_fails_is_told_with_its_last_words(tmp_path):
+    program = tmp_path / "hook"
+    program.write_text("#!/bin/sh\necho no such node >&2\nexit 3\n")
+    program.chmod(0o755)
+    with pytest.raises(hook.HookError, match=r"ended with 3:\nno such node"):
+        hook.run({"target": "app", "ref": "a"}, {hook.VARIABLE: str(program)})
 
 
 @pytest.mark.engine

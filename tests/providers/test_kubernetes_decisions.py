@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from kubernetes import configuration
 from kubernetes.awaiting import leftovers
 from kubernetes.difference import Mutable, replaces, same_object
 from kubernetes.naming import from_token, named
@@ -323,3 +325,26 @@ def test_what_keeps_an_object_from_going_is_said():
     namespace = {"metadata": {"name": "a"}, "status": {"conditions": [remaining]}}
     assert leftovers(namespace) == "pods. has 1 resource instances"
     assert "keda.sh/finalizer" in leftovers({"metadata": {"finalizers": ["keda.sh/finalizer"]}})
+
+
+def kubeconfig(server: str, user: dict[str, Any]) -> str:
+    return json.dumps(
+        {
+            "current-context": "one",
+            "contexts": [{"name": "one", "context": {"cluster": "one", "user": "one"}}],
+            "clusters": [{"name": "one", "cluster": {"server": server}}],
+            "users": [{"name": "one", "user": user}],
+        }
+    )
+
+
+def test_a_test_may_name_the_cluster_that_is_taken_in_place_of_a_cloud_s(tmp_path, monkeypatch):
+    cloud = {"kubeconfig": kubeconfig("https://cloud.example.com", {"exec": {"command": "aws"}})}
+    assert configuration.server(cloud) is None
+    there = tmp_path / "kubeconfig"
+    there.write_text(kubeconfig("https://127.0.0.1:1", {"token": "t"}))
+    monkeypatch.setenv(configuration.OVERRIDE, str(there))
+    assert configuration.server(cloud) == "https://127.0.0.1:1"
+    said: list[str] = []
+    assert "127.0.0.1:1" in configuration.connect(cloud, said.append).problem  # nobody listens there
+    assert str(there) in said[0]

@@ -16,6 +16,8 @@ _KNOWN = (
     "ignoreSecretsInDiffCalculation", "labels", "load", "network", "noCache", "platforms", "pull", "push", "registries",
     "secrets", "ssh", "tags", "target",
 )  # fmt: skip
+# As if the sources had changed: another value is another digest.
+VERSION_VARIABLE = "ASSISTANT_DOCKER_BUILD_VERSION"
 # What says how to build or where to push, and not what the image is.
 _NOT_CONTENT = frozenset({"builder", "buildOnPreview", "cacheFrom", "cacheTo", "load", "noCache", "pull", "push", "registries"})
 
@@ -51,7 +53,7 @@ def is_remote(location: str) -> bool:
 
 def context_hash(inputs: Mapping[str, Any], folder: Path) -> str:
     """Over every file that a build would send, and its Dockerfile."""
-    whole = hashlib.sha256()
+    whole = hashlib.sha256(os.environ.get(VERSION_VARIABLE, "").encode())
     context = inputs.get("context") or {}
     location = str(context.get("location") or "")
     whole.update(json.dumps(context.get("named") or {}, sort_keys=True).encode())

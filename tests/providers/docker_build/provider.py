@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from plugin.messages import EngineLog
 from plugin.serving import notice
 from plugin.values import UNKNOWN, has_unknowns, marked, plain
 
-from docker_build import image
+from docker_build import hook, image
 
 VERSION = "0.0.22"  # the real plugin's whose behaviour it follows
 NOTICE = notice("docker-build", "docker-build", "docker_build")
@@ -68,20 +69,29 @@ def create_servicer(log: EngineLog) -> Any:
 
         def Create(self, request: Any, context: Any) -> Any:  # noqa: N802
             inputs = wire.from_struct(request.properties)
-            made = _outputs(inputs, preview=request.preview)
+            made = self._made(inputs, request.preview, context)
             number = "" if request.preview else plain(made)["digest"]
             return messages.CreateResponse(id=number, properties=wire.to_struct(made))
 
         def Update(self, request: Any, context: Any) -> Any:  # noqa: N802
-            return messages.UpdateResponse(
-                properties=wire.to_struct(_outputs(wire.from_struct(request.news), preview=request.preview))
-            )
+            made = self._made(wire.from_struct(request.news), request.preview, context)
+            return messages.UpdateResponse(properties=wire.to_struct(made))
 
         def Read(self, request: Any, context: Any) -> Any:  # noqa: N802
             return messages.ReadResponse(id=request.id, properties=request.properties, inputs=request.inputs)
 
         def Delete(self, request: Any, context: Any) -> Any:  # noqa: N802
             return Empty()
+
+        @staticmethod
+        def _made(inputs: dict[str, Any], preview: bool, context: Any) -> dict[str, Any]:
+            made = _outputs(inputs, preview=preview)
+            if not preview:
+                try:
+                    hook.run(plain(made), os.environ)
+                except (hook.HookError, OSError) as error:
+                    context.abort(grpc.StatusCode.UNKNOWN, str(error))
+            return made
 
     return Provider()
 

@@ -12,7 +12,11 @@ from plugin.values import has_unknowns, plain
 
 from kubernetes.api import Api, UnreachableError
 from kubernetes.difference import Mutable
-from kubernetes.kubeconfig import KubeconfigError, load
+from kubernetes.kubeconfig import Access, KubeconfigError, load
+
+# The path of a kubeconfig that goes before whatever the program says: the cluster of a test in place of a cloud's, into which
+# one logs in through a program.
+OVERRIDE = "ASSISTANT_TEST_KUBECONFIG"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +51,10 @@ def connect(arguments: Mapping[str, Any], warn: Callable[[str], None]) -> Cluste
 
     if has_unknowns(settings):
         return without("the cluster's address is not known before an up")
+    if path := os.environ.get(OVERRIDE):
+        warn(f"{OVERRIDE} is set: in place of the cluster that the program names, this run takes that of {path}")
     try:
-        access = load(settings.get("kubeconfig"), settings.get("context"), os.environ)
+        access = _access(settings)
         api = Api(access, warn)
         api.version()
     except (KubeconfigError, UnreachableError) as error:
@@ -69,9 +75,16 @@ def server(arguments: Mapping[str, Any]) -> str | None:
     if has_unknowns(settings):
         return None
     try:
-        return load(settings.get("kubeconfig"), settings.get("context"), os.environ).server
+        return _access(settings).server
     except KubeconfigError:
         return None
+
+
+def _access(settings: Mapping[str, Any]) -> Access:
+    """Raises :class:`KubeconfigError`."""
+    if path := os.environ.get(OVERRIDE):
+        return load(path, None, os.environ)
+    return load(settings.get("kubeconfig"), settings.get("context"), os.environ)
 
 
 def _setting(value: Any) -> Any:
