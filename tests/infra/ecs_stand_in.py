@@ -13,6 +13,18 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from app.models.manifest import (
+    Architecture,
+    FileRecord,
+    Gate,
+    Manifest,
+    Sizes,
+    SourceRecord,
+    Thresholds,
+    TokenizerRecord,
+    dump,
+)
+
 TASK = "arn:aws:ecs:eu-central-1:123456789012:task/assistant-test/0123456789abcdef"
 
 
@@ -24,6 +36,43 @@ def state(status: str, *, exit_code: int | None = None, reason: str | None = Non
     if reason is not None:
         container["reason"] = reason
     return {"taskArn": TASK, "lastStatus": status, "containers": [container], **more}
+
+
+def pointer(kl: float = 0.001) -> bytes:
+    """What a conversion writes last: the manifest of a model, of which no file has to be there."""
+    return dump(
+        Manifest(
+            name="a-model",
+            digest="d" * 64,
+            source=SourceRecord(uri="pypi:x==1", sha256="0" * 64, licence="Apache-2.0"),
+            architecture=Architecture(
+                family="llama",
+                layers=1,
+                hidden_size=1,
+                intermediate_size=1,
+                heads=1,
+                kv_heads=1,
+                head_size=1,
+                vocab_size=1,
+                context_length=1,
+                rope_theta=1,
+                rms_norm_epsilon=1,
+            ),
+            precision="int8",
+            files={"model.onnx": FileRecord(sha256="0" * 64, size=5)},
+            tokenizer=TokenizerRecord(bos=None, eos_ids=[1], add_bos=False, chat_template=None),
+            gate=Gate(
+                kl=kl,
+                top1=0.99,
+                perplexity_fp32=1.0,
+                perplexity=1.0,
+                tokens=1,
+                thresholds=Thresholds(max_kl=0.5, min_top1=0.5),
+            ),
+            versions={},
+            sizes=Sizes(parameters=1, bytes=5),
+        )
+    ).encode()
 
 
 @dataclass
@@ -105,3 +154,15 @@ def ecs_stand_in() -> Iterator[EcsStandIn]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+def converts(stand_in: EcsStandIn, s3: Any) -> None:
+    """Let the task end well, once it has published into the models' bucket of the account that ``s3`` speaks to."""
+
+    def publish() -> None:
+        key = next(request["startedBy"] for name, request in stand_in.asked if name == "RunTask").partition("/")[2]
+        for bucket in s3.list_buckets()["Buckets"]:
+            if "-models-" in bucket["Name"]:
+                s3.put_object(Bucket=bucket["Name"], Key=f"models/recipes/{key}.json", Body=pointer())
+
+    stand_in.states, stand_in.ends = [state("RUNNING"), state("STOPPED", exit_code=0)], publish

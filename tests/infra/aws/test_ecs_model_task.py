@@ -12,19 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ecs_stand_in import TASK, EcsStandIn, ecs_stand_in, state
+from ecs_stand_in import TASK, EcsStandIn, ecs_stand_in, pointer, state
 
-from app.models.manifest import (
-    Architecture,
-    FileRecord,
-    Gate,
-    Manifest,
-    Sizes,
-    SourceRecord,
-    Thresholds,
-    TokenizerRecord,
-    dump,
-)
 from infra.aws import ecs_one_off
 from infra.aws.ecs_model_task import ModelTaskProvider
 from infra.aws.ecs_one_off import failure
@@ -46,43 +35,6 @@ INPUTS: dict[str, Any] = {
     "logGroup": "/assistant/test/model",
 }
 provider = ModelTaskProvider()
-
-
-def pointer(kl: float = 0.001) -> bytes:
-    """What a conversion writes last."""
-    return dump(
-        Manifest(
-            name="a-model",
-            digest="d" * 64,
-            source=SourceRecord(uri="pypi:x==1", sha256="0" * 64, licence="Apache-2.0"),
-            architecture=Architecture(
-                family="llama",
-                layers=1,
-                hidden_size=1,
-                intermediate_size=1,
-                heads=1,
-                kv_heads=1,
-                head_size=1,
-                vocab_size=1,
-                context_length=1,
-                rope_theta=1,
-                rms_norm_epsilon=1,
-            ),
-            precision="int8",
-            files={"model.onnx": FileRecord(sha256="0" * 64, size=5)},
-            tokenizer=TokenizerRecord(bos=None, eos_ids=[1], add_bos=False, chat_template=None),
-            gate=Gate(
-                kl=kl,
-                top1=0.99,
-                perplexity_fp32=1.0,
-                perplexity=1.0,
-                tokens=1,
-                thresholds=Thresholds(max_kl=0.5, min_top1=0.5),
-            ),
-            versions={},
-            sizes=Sizes(parameters=1, bytes=5),
-        )
-    ).encode()
 
 
 @pytest.fixture

@@ -1,0 +1,264 @@
+"""The target ``fargate``: AWS without nodes to run, for small and medium load. The same images as elsewhere, INT8 on CPUs, as
+services of ECS; none of the workers runs while nothing waits."""
+
+from __future__ import annotations
+
+import pulumi
+
+from infra import costs
+from infra.aws import ecs_parts
+from infra.aws.alarms import CloudWatchAlarms, CloudWatchAlarmsArgs
+from infra.aws.context import AwsContext, context, provider
+from infra.aws.ecs_cluster import EcsCluster, EcsClusterArgs
+from infra.aws.ecs_container import Container
+from infra.aws.ecs_model_task import ModelTask
+from infra.aws.ecs_network import TaskGroups, TaskGroupsArgs, TaskRules, TaskRulesArgs
+from infra.aws.ecs_rights import models_statements
+from infra.aws.ecs_scaling import EcsScaling, EcsScalingArgs
+from infra.aws.ecs_service import EcsService, EcsServiceArgs
+from infra.aws.ecs_task import EcsTask, EcsTaskArgs
+from infra.aws.edge import Edge, EdgeArgs
+from infra.aws.foundation import Foundation, FoundationArgs
+from infra.aws.identity import Statement
+from infra.aws.naming import secret_name
+from infra.aws.redis import Memorydb, MemorydbArgs
+from infra.aws.secret_values import SecretValues, SecretValuesArgs
+from infra.aws.secrets import read_statements, secret_names
+from infra.aws_settings import Size
+from infra.kubernetes.names import GATEWAY_PORT
+from infra.kubernetes.redis_connection import REDIS_PASSWORD, RedisConnection
+from infra.outputs import Outputs
+from infra.recipe import recipe
+from infra.settings import Settings
+
+# Of app/Dockerfile: gateway and worker; inference and what makes its model.
+IMAGES = ("gateway", "inference-cpu")
+MODELS_PREFIX = "models"
+# GiB for what a model is made from and into, beside the image.
+MODEL_DISK = 100
+
+
+def deploy(settings: Settings) -> Outputs:
+    """Raises :class:`infra.errors.DeploymentError` where a file is missing."""
+    stack = pulumi.get_stack()
+    aws = provider(stack, settings)
+    return FargateAssistant(
+        "assistant", context(stack, settings, pulumi.InvokeOptions(provider=aws)), pulumi.ResourceOptions(providers=[aws])
+    ).outputs()
+
+
+class FargateAssistant(pulumi.ComponentResource):
+    """Everything of the assistant on Fargate, each part after what it needs."""
+
+    def __init__(self, name: str, context: AwsContext, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("assistant:aws:FargateAssistant", name, {}, opts)
+        self._context, self._settings, self._child = context, context.settings, pulumi.ResourceOptions(parent=self)
+        self.foundation = Foundation("foundation", FoundationArgs(context=context, images=IMAGES), self._child)
+        base = self.foundation
+        edge = EdgeArgs(
+            context=context,
+            network=base.network,
+            access_logs=base.storage.access_logs,
+            log_key_arn=base.keys.arn("logs"),
+        )
+        self.edge = Edge("edge", edge, self._child)
+        self.groups = TaskGroups("tasks", TaskGroupsArgs(context=context, vpc_id=base.network.vpc_id), self._child)
+        self.redis = self._redis()
+        self.rules = TaskRules(
+            "rules",
+            TaskRulesArgs(
+                context=context,
+                groups=self.groups,
+                edge=self.edge.security_group_id,
+                redis=self.redis.security_group_id if self.redis else None,
+                endpoints=base.network.endpoint_security_group_id,
+            ),
+            self._child,
+        )
+        self.cluster = EcsCluster("ecs", EcsClusterArgs(context=context, vpc_id=base.network.vpc_id), self._child)
+        self.models_url = pulumi.Output.concat("s3://", base.storage.models.bucket_name, "/", MODELS_PREFIX)
+        self.inference_url = ecs_parts.inference_url(self.cluster.namespace)
+        self.secret_values = self._secret_values()
+        self.model = self._model()
+        self.services = self._services()
+        self._scale()
+        self.alarms = self._alarms()
+        self.register_outputs({"url": self.edge.url})
+
+    def outputs(self) -> Outputs:
+        connected = self._settings.platforms.generic.url is not None
+        arns = self.foundation.secrets.arns
+        return Outputs(
+            target="fargate",
+            url=self.edge.url,
+            webhook_urls={"generic": f"{self.edge.url}/events"} if connected else None,
+            egress_addresses=self.foundation.network.egress_addresses or None,
+            inference_url=self.inference_url,
+            api_key=arns["api_key"],
+            webhook_secrets={"generic": arns["generic_webhook_secret"]} if connected else None,
+            model_name=self.model.model_name,
+            model_digest=self.model.model_digest,
+            alarms=self.alarms.names,
+            estimated_monthly_cost=costs.estimate(self._settings, self._context.stack).total,
+        )
+
+    def _redis(self) -> Memorydb | None:
+        """The stack's own store, unless the settings name one."""
+        if self._settings.redis.url is not None:
+            return None
+        clients = {"gateway": self.groups.ids["gateway"], "worker": self.groups.ids["worker"]}
+        args = MemorydbArgs(
+            context=self._context,
+            network=self.foundation.network,
+            key_arn=self.foundation.keys.arn("redis"),
+            client_security_group_ids=clients,
+        )
+        return Memorydb("redis", args, self._child)
+
+    def _connection(self) -> RedisConnection:
+        if self.redis is not None:
+            return RedisConnection(url=self.redis.url, cluster=True, username=self.redis.username)
+        given = self._settings.redis
+        url = given.url or ""
+        return RedisConnection(
+            url=url if url.count("/") > 2 else f"{url}/0",
+            cluster=given.cluster,
+            password=REDIS_PASSWORD in secret_names(self._settings),
+        )
+
+    def _secret_values(self) -> SecretValues:
+        """Every secret has a value, and the store's user the password among them, before a task asks for one."""
+        context, settings, base = self._context, self._settings, self.foundation
+        args = SecretValuesArgs(
+            secrets={name: secret_name(context.stack, name) for name in secret_names(settings)},
+            numbers=settings.secret_versions.model_dump(),
+            region=context.region,
+            profile=settings.aws.profile,
+            redis_user=self.redis.username if self.redis else None,
+        )
+        before = [*base.secrets.made, *([self.redis] if self.redis else [])]
+        return SecretValues("secret-values", args, pulumi.ResourceOptions(parent=self, depends_on=before))
+
+    def _model(self) -> ModelTask:
+        settings, base = self._settings, self.foundation
+        wanted = recipe(settings)
+        task = self._task(
+            "model",
+            ecs_parts.model(settings, self.models_url),
+            settings.fargate.model,
+            self._models_statements(write=True),
+            disk=MODEL_DISK,
+        )
+        return ModelTask(
+            "model",
+            region=self._context.region,
+            profile=settings.aws.profile,
+            url=self.models_url,
+            recipe_key=wanted.key,
+            max_kl=wanted.thresholds.max_kl,
+            min_top1=wanted.thresholds.min_top1,
+            cluster=self.cluster.arn,
+            task_definition=task.definition_arn,
+            subnets=base.network.private_subnet_ids,
+            security_groups=[self.groups.ids["model"]],
+            log_group=task.log_group,
+            # The way out, the bucket's policy and the task's rights have to be there before it starts.
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[self.cluster.capacity, *task.ready, *self.rules.made, base.network, base.storage]
+            ),
+        )
+
+    def _services(self) -> dict[ecs_parts.Part, EcsService]:
+        settings, stack, fargate = self._settings, self._context.stack, self._settings.fargate
+        redis, after = self._connection(), [*self.rules.made, self.foundation.network, self.secret_values]
+        stores: list[pulumi.Resource] = [self.redis] if self.redis else []
+        models = self._models_statements(write=False)
+        inference = self._service(
+            "inference",
+            self._task("inference", ecs_parts.inference(settings, stack, self.models_url), fargate.inference, models),
+            # The tasks pull what the model's task has published.
+            after=[*after, self.model],
+        )
+        gateway = self._service(
+            "gateway",
+            self._task("gateway", ecs_parts.gateway(settings, stack, redis, self.inference_url), fargate.gateway),
+            after=[*after, *stores, self.edge],
+        )
+        worker = self._service(
+            "worker",
+            self._task("worker", ecs_parts.worker(settings, stack, redis, self.inference_url), fargate.worker),
+            after=[*after, *stores],
+        )
+        return {"gateway": gateway, "worker": worker, "inference": inference}
+
+    def _service(self, part: ecs_parts.Part, task: EcsTask, after: list[pulumi.Resource]) -> EcsService:
+        fargate = self._settings.fargate
+        behind = part == "gateway"
+        args = EcsServiceArgs(
+            context=self._context,
+            part=part,
+            cluster=self.cluster,
+            task=task,
+            bounds={"gateway": fargate.gateway, "worker": fargate.worker, "inference": fargate.inference}[part],
+            subnet_ids=self.foundation.network.private_subnet_ids,
+            security_group_id=self.groups.ids[part],
+            port=GATEWAY_PORT if behind else None,
+            target_groups={traffic: arn for traffic, arn in self.edge.target_group_arns.items() if behind},
+            registry_arn=self.cluster.registry_arn if part == "inference" else None,
+            spot=part == "worker" and fargate.spot_workers,
+            after=after,
+        )
+        return EcsService(part, args, self._child)
+
+    def _task(
+        self,
+        part: ecs_parts.Part,
+        container: Container,
+        size: Size,
+        statements: list[Statement] | None = None,
+        disk: int | None = None,
+    ) -> EcsTask:
+        base, arns = self.foundation, self.foundation.secrets.arns
+        read = {name: arns[name] for name in sorted(set(container.secrets.values()))}
+        args = EcsTaskArgs(
+            context=self._context,
+            part=part,
+            container=ecs_parts.placed(self._settings, container),
+            size=size,
+            image=base.registry.images["gateway" if part in ("gateway", "worker") else "inference-cpu"],
+            secret_arns=read,
+            statements=[*(statements or []), *self._secrets_statements(list(read.values()))],
+            log_key_arn=base.keys.arn("logs"),
+            disk=disk,
+        )
+        return EcsTask(f"{part}-task", args, self._child)
+
+    def _secrets_statements(self, arns: list[pulumi.Output[str]]) -> list[Statement]:
+        return read_statements(self._context, arns, self.foundation.keys.arn("secrets"))
+
+    def _models_statements(self, *, write: bool) -> list[Statement]:
+        base = self.foundation
+        return models_statements(self._context, base.storage.models.arn, base.keys.arn("data"), write=write)
+
+    def _scale(self) -> None:
+        args = EcsScalingArgs(
+            context=self._context,
+            cluster_name=self.cluster.cluster_name,
+            services={part: service.service_name for part, service in self.services.items()},
+            load_balancer=self.edge.load_balancer_suffix,
+            target_groups={str(traffic): suffix for traffic, suffix in self.edge.target_group_suffixes.items()},
+        )
+        EcsScaling("scaling", args, self._child)
+
+    def _alarms(self) -> CloudWatchAlarms:
+        dimensions: dict[str, pulumi.Input[str]] = {
+            "load_balancer": self.edge.load_balancer_suffix,
+            "target_group_api": self.edge.target_group_suffixes["api"],
+            "certificate": self.edge.certificate_arn,
+            "ecs_cluster": self.cluster.cluster_name,
+            **({"memorydb_cluster": self.redis.cluster_name} if self.redis else {}),
+        }
+        args = CloudWatchAlarmsArgs(
+            context=self._context, topic_arn=self.foundation.notifications.topic_arn, dimensions=dimensions
+        )
+        return CloudWatchAlarms("alarms", args, self._child)
