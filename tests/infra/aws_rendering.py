@@ -54,6 +54,7 @@ COMPUTED: Mapping[str, Callable[[mocks.MockResourceArgs], dict[str, Any]]] = {
         "certificateAuthority": {"data": "T1VSUw=="},
         "vpcConfig": {**args.inputs["vpcConfig"], "clusterSecurityGroupId": "sg-cluster"},
     },
+    "aws:ec2/launchTemplate:LaunchTemplate": lambda _args: {"latestVersion": 1},
     "aws:eks/nodeGroup:NodeGroup": lambda args: {"resources": [{"autoscalingGroups": [{"name": f"{args.name}-asg"}]}]},
 }
 
