@@ -166,6 +166,7 @@ def _notifications(context: AwsContext) -> list[Statement]:
     return [
         _service(partition.service("cloudwatch"), PUBLISH, source_account(context), "AlarmsOfThisAccount"),
         _service(partition.service("budgets"), PUBLISH, source_account(context), "BudgetsOfThisAccount"),
+        _service(partition.service("backup"), PUBLISH, source_account(context), "BackupsOfThisAccount"),
         # EventBridge sends KMS no source: with a condition nothing would arrive. The topic's policy bounds who publishes.
         _service(partition.service("events"), PUBLISH, {}, "Events"),
         _service(partition.service("backup"), PUBLISH, source_account(context), "BackupsOfThisAccount"),
