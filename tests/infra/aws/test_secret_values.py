@@ -8,9 +8,11 @@ import httpx2
 import pytest
 from moto.server import ThreadedMotoServer
 
-from infra.aws.secret_values import SecretValuesProvider
+from infra.aws import secret_values
+from infra.aws.secret_values import SecretValues, SecretValuesArgs, SecretValuesProvider
 from infra.aws.session import client, on_ec2, session
 from infra.errors import DeploymentError
+from policies.secret_scanning import scan
 
 REGION = "eu-central-1"
 PLACE = "assistant/prod/api_key"
@@ -67,3 +69,15 @@ def test_a_metadata_service_is_asked_on_a_machine_of_ec2_alone(tmp_path):
     vendor.write_text("Amazon EC2\n")
     assert on_ec2(vendor, {})
     assert not on_ec2(vendor, {"AWS_EC2_METADATA_DISABLED": "true"})
+
+
+def test_the_policies_see_no_secret_in_what_is_registered(monkeypatch):
+    """R06 looks at the names under which texts stand: `secrets` and `api_key` would be such names."""
+    registered: dict[str, object] = {}
+    monkeypatch.setattr(
+        secret_values.Resource, "__init__", lambda _self, _provider, _name, props, _opts: registered.update(props)
+    )
+    SecretValues("values", SecretValuesArgs(secrets={"api_key": PLACE}, numbers={"api_key": 1}, region=REGION))
+    assert registered["places"] == [["api_key", PLACE]]
+    assert scan(("places", "[0]", "[0]"), "api_key") is None
+    assert scan(("places", "[0]", "[1]"), PLACE) is None
