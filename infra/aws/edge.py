@@ -20,8 +20,8 @@ from infra.durations import INFERENCE_TIMEOUT_SECONDS
 from infra.kubernetes.names import GATEWAY_PORT
 
 if TYPE_CHECKING:
+    from infra.aws.bucket import PrivateBucket
     from infra.aws.network import Network
-    from infra.aws.storage import PrivateBucket
 
 Traffic = Literal["api", "generating"]
 TRAFFIC: tuple[Traffic, ...] = ("api", "generating")

@@ -17,6 +17,8 @@ import pulumi_aws as aws
 
 from infra.alarms import GENERATING_ROUTES
 from infra.aws.context import AwsContext
+from infra.aws.identity import Statement, policy_document
+from infra.aws.logs import LogGroup, LogGroupArgs
 from infra.aws_settings import Edge as EdgeSettings
 
 # Of app/gateway/routes.py, written out because that brings a web framework along; a test compares the two.
@@ -94,33 +96,24 @@ class Firewall(pulumi.ComponentResource):
 
     def _log(self, name: str, args: FirewallArgs, acl: aws.wafv2.WebAcl, child: pulumi.ResourceOptions) -> None:
         context = args.context
-        group = aws.cloudwatch.LogGroup(
-            f"{name}-log",
-            name=LOG_GROUP_PREFIX + context.name("edge"),
-            kms_key_id=args.log_key_arn,
-            retention_in_days=context.settings.retention.logs_days,
-            opts=child,
+        named = LOG_GROUP_PREFIX + context.name("edge")
+        group = LogGroup(
+            f"{name}-log", LogGroupArgs(context=context, key_arn=args.log_key_arn, words=("firewall",), named=named), child
         )
         # Without it the service writes one of its own, which no destroy would remove.
         delivery = aws.cloudwatch.LogResourcePolicy(
             f"{name}-log-delivery",
             policy_name=context.name("edge-firewall"),
-            policy_document=pulumi.Output.json_dumps(
-                {
-                    "Version": "2012-10-17",
-                    "Statement": [
-                        {
-                            "Effect": "Allow",
-                            "Principal": {"Service": context.partition.service("delivery.logs")},
-                            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
-                            "Resource": pulumi.Output.concat(group.arn, ":*"),
-                            "Condition": {
-                                "StringEquals": {"aws:SourceAccount": context.account},
-                                "ArnLike": {"aws:SourceArn": context.arn("logs", "*")},
-                            },
-                        }
-                    ],
-                }
+            policy_document=policy_document(
+                Statement(
+                    actions=("logs:CreateLogStream", "logs:PutLogEvents"),
+                    resources=(pulumi.Output.concat(group.arn, ":*"),),
+                    principals={"Service": (context.partition.service("delivery.logs"),)},
+                    conditions={
+                        "StringEquals": {"aws:SourceAccount": context.account},
+                        "ArnLike": {"aws:SourceArn": context.arn("logs", "*")},
+                    },
+                )
             ),
             opts=child,
         )
