@@ -16,6 +16,7 @@ from infra.alarms import GENERATING_ROUTES
 from infra.aws.context import AwsContext
 from infra.aws.firewall import Firewall, FirewallArgs
 from infra.aws.naming import LOAD_BALANCER
+from infra.aws.storage import EDGE_PREFIX
 from infra.durations import INFERENCE_TIMEOUT_SECONDS
 from infra.kubernetes.names import GATEWAY_PORT
 
@@ -140,7 +141,7 @@ class Edge(pulumi.ComponentResource):
             desync_mitigation_mode="strictest",
             enable_waf_fail_open=False,
             enable_deletion_protection=args.context.settings.protection,
-            access_logs={"bucket": args.access_logs.bucket_name, "prefix": "edge", "enabled": True},
+            access_logs={"bucket": args.access_logs.bucket_name, "prefix": EDGE_PREFIX, "enabled": True},
             opts=pulumi.ResourceOptions.merge(self._child, after),
         )
 
