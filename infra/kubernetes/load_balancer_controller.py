@@ -1,7 +1,8 @@
 """AWS Load Balancer Controller, for TargetGroupBindings alone: it enters the gateway's pods into target groups of Pulumi's.
 
 It makes no load balancer, listener or security group, and has no right to. Its other controllers are off, or look for an
-Ingress class that nobody has. Who may reach the pods is said by Pulumi's security group rules, so bindings carry no ``networking``.
+Ingress class that nobody has. Who may reach the pods is said by Pulumi's security group rules, so bindings
+carry no ``networking``.
 
 Order of deletion: a binding has a finalizer that only the controller removes, so bindings go first, then it, then its role,
 then the nodes. What makes bindings therefore depends on :attr:`LoadBalancerController.ready`, and this component on the nodes.
