@@ -301,6 +301,10 @@ def _impossible_on_aws(settings: Settings) -> list[str]:
             "assistant:inference.device is cuda, and the stack has no GPUs. "
             + ("Allowed: cpu, or a pool in gpuPools." if settings.target == "eks" else "Allowed on Fargate: cpu.")
         )
+    if settings.gpu_pools and eks.cluster_name is not None:
+        mistakes.append(
+            "assistant:gpuPools are of the stack's own cluster, and eks.clusterName is yours, with its nodes. Keep one."
+        )
     if settings.storage.model_access == "ReadWriteMany":
         mistakes.append("assistant:storage.modelAccess is ReadWriteMany; on AWS the model lies in a bucket. Remove it.")
     return mistakes

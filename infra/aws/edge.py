@@ -57,8 +57,8 @@ class Edge(pulumi.ComponentResource):
     load_balancer_dns_name: pulumi.Output[str]
     load_balancer_suffix: pulumi.Output[str]
     security_group_id: pulumi.Output[str]
-    target_group_arns: dict[Traffic, pulumi.Output[str]]
-    target_group_suffixes: dict[Traffic, pulumi.Output[str]]
+    target_group_arns: dict[str, pulumi.Output[str]]
+    target_group_suffixes: dict[str, pulumi.Output[str]]
     certificate_arn: pulumi.Input[str]
     listener: aws.lb.Listener
     web_acl_name: pulumi.Output[str]

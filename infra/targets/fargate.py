@@ -246,7 +246,7 @@ class FargateAssistant(pulumi.ComponentResource):
             cluster_name=self.cluster.cluster_name,
             services={part: service.service_name for part, service in self.services.items()},
             load_balancer=self.edge.load_balancer_suffix,
-            target_groups={str(traffic): suffix for traffic, suffix in self.edge.target_group_suffixes.items()},
+            target_groups=self.edge.target_group_suffixes,
         )
         EcsScaling("scaling", args, self._child)
 

@@ -1,0 +1,247 @@
+"""The target ``eks``: AWS with a Kubernetes of the stack's own. Infrastructure and application are one graph: the pods run the
+images that this stack pushes, and nothing rolls out before what it needs is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pulumi
+
+from infra import costs
+from infra.aws.alarms import CloudWatchAlarms, CloudWatchAlarmsArgs
+from infra.aws.context import AwsContext, context, provider
+from infra.aws.ecs_rights import models_statements
+from infra.aws.edge import Edge, EdgeArgs
+from infra.aws.foundation import Foundation, FoundationArgs
+from infra.aws.identity import Statement
+from infra.aws.kubernetes import AwsKubernetes, AwsKubernetesArgs
+from infra.aws.model_report import PublishedModel
+from infra.aws.naming import emf_namespace, secret_name
+from infra.aws.pod_identity import PodIdentities, PodIdentitiesArgs
+from infra.aws.redis import Memorydb, MemorydbArgs
+from infra.aws.secret_values import SecretValues, SecretValuesArgs
+from infra.aws.secrets import read_statements, secret_names
+from infra.kubernetes import gateway, inference, worker
+from infra.kubernetes.assistant import Assistant, AssistantArgs
+from infra.kubernetes.aws_edges import aws_edges
+from infra.kubernetes.delivered_secrets import DeliveredSecrets
+from infra.kubernetes.edges import Surroundings
+from infra.kubernetes.gpu_gate import which_pools
+from infra.kubernetes.model_store import BucketStore
+from infra.kubernetes.names import Part
+from infra.kubernetes.peers import PRIVATE_NETWORK, Addresses, Peer
+from infra.kubernetes.redis_connection import RedisConnection, redis_of
+from infra.kubernetes.target_group import TargetGroups
+from infra.kubernetes.trust import read_bundle
+from infra.outputs import Outputs
+from infra.recipe import recipe
+from infra.settings import Settings
+
+MODELS_PREFIX = "models"
+# What boto3 takes for credentials in front of an emulator, which looks at none.
+EMULATED = {"AWS_ACCESS_KEY_ID": "emulated", "AWS_SECRET_ACCESS_KEY": "emulated"}
+
+
+class EksAssistant(pulumi.ComponentResource):
+    """Everything of it. ``authorities``: PEM of what is trusted instead of the images' own bundle, if anything is given."""
+
+    def __init__(
+        self, name: str, context: AwsContext, authorities: str | None = None, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("assistant:aws:EksAssistant", name, {}, opts)
+        self._context, self._child = context, pulumi.ResourceOptions(parent=self)
+        settings, child = context.settings, self._child
+        self.foundation = Foundation("foundation", FoundationArgs(context=context, images=images(settings)), child)
+        self.edge = Edge(
+            "edge",
+            EdgeArgs(
+                context=context,
+                network=self.foundation.network,
+                access_logs=self.foundation.storage.access_logs,
+                log_key_arn=self.foundation.keys.arn("logs"),
+            ),
+            child,
+        )
+        self.kubernetes = AwsKubernetes(
+            "kubernetes", AwsKubernetesArgs(context=context, foundation=self.foundation, edge=self.edge), child
+        )
+        redis, ready = self._queue()
+        identities = PodIdentities(
+            "pods",
+            PodIdentitiesArgs(
+                context=context,
+                cluster_name=self.kubernetes.cluster.cluster_name,
+                namespace=settings.cluster.namespace,
+                rights=self._rights(redis),
+            ),
+            child,
+        )
+        self.assistant = Assistant(
+            "assistant-pods",
+            self._assistant(redis, authorities),
+            pulumi.ResourceOptions(
+                parent=self,
+                providers=[self.kubernetes.provider],
+                depends_on=[*self.kubernetes.ready, *identities.ready, *ready, self.edge.listener],
+            ),
+        )
+        model = self.assistant.parts.model
+        self.model = PublishedModel(
+            "model-report",
+            region=context.region,
+            profile=settings.aws.profile,
+            url=self._models_url,
+            recipe_key=recipe(settings).key,
+            job=model.job_name,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[model.job]),
+        )
+        self.alarms = CloudWatchAlarms(
+            "alarms",
+            CloudWatchAlarmsArgs(
+                context=context,
+                topic_arn=self.foundation.notifications.topic_arn,
+                dimensions=self._dimensions(),
+            ),
+            child,
+        )
+        self.register_outputs({"url": self.edge.url})
+
+    @property
+    def _models_url(self) -> pulumi.Output[str]:
+        return pulumi.Output.concat("s3://", self.foundation.storage.models.bucket_name, "/", MODELS_PREFIX)
+
+    def _queue(self) -> tuple[RedisConnection, list[pulumi.Resource]]:
+        """How the queue's store is reached, and what must be there before anybody tries."""
+        context, child = self._context, self._child
+        settings, foundation = context.settings, self.foundation
+        user, before = None, [*foundation.secrets.made]
+        if settings.redis.url is None:
+            self.redis: Memorydb | None = Memorydb(
+                "redis",
+                MemorydbArgs(
+                    context=context,
+                    network=foundation.network,
+                    key_arn=foundation.keys.arn("redis"),
+                    client_security_group_ids={"pods": self.kubernetes.cluster.security_group_id},
+                ),
+                child,
+            )
+            user, before = self.redis.username, [*before, self.redis]
+            connection = RedisConnection(
+                url=self.redis.url, cluster=True, username=self.redis.username, peers=vpc_peers(settings)
+            )
+        else:
+            self.redis = None
+            connection = redis_of(settings)
+        stack = context.stack
+        values = SecretValues(
+            "secret-values",
+            SecretValuesArgs(
+                secrets={name: secret_name(stack, name) for name in secret_names(settings)},
+                numbers=settings.secret_versions.model_dump(),
+                region=context.region,
+                profile=settings.aws.profile,
+                redis_user=user,
+            ),
+            pulumi.ResourceOptions(parent=self, depends_on=before),
+        )
+        return connection, [values, *([self.redis] if self.redis else [])]
+
+    def _rights(self, redis: RedisConnection) -> Mapping[Part, Sequence[Statement]]:
+        """What each part asks of AWS: its own secrets, and the models for the one that makes and the one that serves them."""
+        context, settings, foundation = self._context, self._context.settings, self.foundation
+        arns, secrets_key = foundation.secrets.arns, foundation.keys.arn("secrets")
+
+        def secrets(variables: Mapping[str, str]) -> list[Statement]:
+            names = sorted(set(variables.values()))
+            return read_statements(context, [arns[name] for name in names], secrets_key)
+
+        def models(*, write: bool) -> list[Statement]:
+            return models_statements(context, foundation.storage.models.arn, foundation.keys.arn("data"), write=write)
+
+        return {
+            "gateway": secrets(gateway.secret_variables(settings, redis)),
+            "worker": secrets(worker.secret_variables(settings, redis)),
+            "inference": [*secrets(inference.SECRETS), *models(write=False)],
+            "model": models(write=True),
+        }
+
+    def _assistant(self, redis: RedisConnection, authorities: str | None) -> AssistantArgs:
+        context, settings, foundation = self._context, self._context.settings, self.foundation
+        emulator = settings.aws.endpoint_url
+        return AssistantArgs(
+            settings=settings,
+            gateway_image=foundation.registry.images["gateway"],
+            inference_image=foundation.registry.images[inference_image(settings)],
+            secrets=DeliveredSecrets(
+                ids=foundation.secrets.arns, region=context.region, versions=settings.secret_versions.model_dump()
+            ),
+            redis=redis,
+            models=BucketStore(url=self._models_url, region=context.region, size=settings.storage.model_size),
+            certificate=None,
+            self_signed=True,
+            authorities=authorities,
+            environment={
+                "EMF_NAMESPACE": emf_namespace(context.stack),
+                "AWS_REGION": context.region,
+                **({"AWS_ENDPOINT_URL": emulator, **EMULATED} if emulator else {}),
+            },
+            surroundings=Surroundings(way_in=vpc_peers(settings), edges=aws_edges()),
+            target_groups=TargetGroups(arns=self.edge.target_group_arns, readiness_gates=False),
+            before_inference=self.kubernetes.gpu_gate,
+        )
+
+    def _dimensions(self) -> dict[str, pulumi.Input[str]]:
+        return {
+            "load_balancer": self.edge.load_balancer_suffix,
+            **{f"target_group_{name}": suffix for name, suffix in self.edge.target_group_suffixes.items()},
+            "certificate": self.edge.certificate_arn,
+            "web_acl": self.edge.web_acl_name,
+            "eks_cluster": self.kubernetes.cluster.cluster_name,
+            **({"memorydb_cluster": self.redis.cluster_name} if self.redis else {}),
+        }
+
+    def outputs(self) -> Outputs:
+        settings, arns = self._context.settings, self.foundation.secrets.arns
+        connected = settings.platforms.generic.url is not None
+        return Outputs(
+            target="eks",
+            url=self.edge.url,
+            webhook_urls={"generic": pulumi.Output.concat(self.edge.url, "/events")} if connected else None,
+            egress_addresses=self.foundation.network.egress_addresses or None,
+            inference_url=self.assistant.inference_url,
+            api_key=arns["api_key"],
+            webhook_secrets={"generic": arns["generic_webhook_secret"]} if connected else None,
+            model_name=self.model.model_name,
+            model_digest=self.model.model_digest,
+            alarms=self.alarms.names,
+            estimated_monthly_cost=costs.estimate(settings, self._context.stack).total,
+        )
+
+
+def inference_image(settings: Settings) -> str:
+    """The target of app/Dockerfile that answers; it converts as well."""
+    return "inference-gpu" if settings.inference.device == "cuda" else "inference-cpu"
+
+
+def images(settings: Settings) -> tuple[str, ...]:
+    """The targets of app/Dockerfile that the stack runs; where GPUs stand from the start, the gate proves one with theirs."""
+    gate = ("inference-gpu",) if which_pools(settings) and settings.inference.device != "cuda" else ()
+    return ("gateway", inference_image(settings), *gate)
+
+
+def vpc_peers(settings: Settings) -> tuple[Peer, ...]:
+    """The stack's own network, or, in a VPC of yours, every private one."""
+    return PRIVATE_NETWORK if settings.network.vpc_id else (Addresses(settings.network.cidr),)
+
+
+def deploy(settings: Settings) -> Outputs:
+    """Raises :class:`infra.errors.DeploymentError` where a file is missing or a version is not supported."""
+    stack, bundle = pulumi.get_stack(), settings.cluster.certificate_authorities
+    aws = provider(stack, settings)
+    return EksAssistant(
+        "assistant",
+        context(stack, settings, pulumi.InvokeOptions(provider=aws)),
+        read_bundle(bundle) if bundle else None,
+        pulumi.ResourceOptions(providers=[aws]),
+    ).outputs()
