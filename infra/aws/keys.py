@@ -150,7 +150,8 @@ def _audit(context: AwsContext) -> list[Statement]:
 def _node_volumes(context: AwsContext) -> list[Statement]:
     """Volumes of nodes are made by the Auto Scaling service's own role, which hands the key on to EC2 by a grant
     (docs.aws.amazon.com/autoscaling: key policies for encrypted volumes). KMS refuses a policy that names a role which does
-    not exist, and in an empty account that one does not: `make preflight` has AWS make it."""
+    not exist, and in an empty account that one does not: `make preflight`
+    names the command that has AWS make it."""
     role = context.arn("iam", NODE_VOLUMES_ROLE, regional=False)
     principals = {"AWS": [role]}
     granted: Conditions = {"Bool": {"kms:GrantIsForAWSResource": "true"}}

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from infra.aws.keys import NODE_VOLUMES_ROLE
 from infra.aws_settings import GpuPool
 from infra.instance_types import G_ON_DEMAND, G_SPOT, GPU_INSTANCES, P5_SPOT, P_ON_DEMAND, P_SPOT
 from infra.settings import Settings
@@ -29,6 +30,7 @@ VPCS = ("vpc", "L-F678F1CE", "VPCs a region")
 ADDRESSES = ("ec2", "L-0263D0A3", "Elastic IP addresses")
 NATS = ("vpc", "L-FE5A380F", "NAT gateways a zone")
 PER_ZONE = "perZone"
+SCALING_ROLE = NODE_VOLUMES_ROLE.rpartition("/")[2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +82,16 @@ def region(settings: Settings, status: str | None) -> Check:
         advice = f"aws account enable-region --region-name {name}"
         return Check(name="region", found=f"{name}, not enabled", verdict="refused", advice=advice)
     return Check(name="region", found=f"{name}, enabled", verdict="ok")
+
+
+def scaling_role(*, there: bool) -> Check:
+    """Of the key of the nodes' volumes: KMS refuses a policy that names a role which is not there, and AWS makes this one in an
+    account with the first Auto Scaling group, which comes later."""
+    name = SCALING_ROLE
+    if there:
+        return Check(name="scaling role", found=name, verdict="ok")
+    advice = "aws iam create-service-linked-role --aws-service-name autoscaling.amazonaws.com"
+    return Check(name="scaling role", found=f"no {name} in this account yet", verdict="refused", advice=advice)
 
 
 def examples(settings: Settings) -> Check:

@@ -150,9 +150,21 @@ def _quota(quotas: Any, service: str, code: str) -> float | None:
 
 
 def _eks(settings: Settings, ask: Callable[[str], Any]) -> Iterator[Check]:
-    if settings.target != "eks" or settings.eks.cluster_name:
+    if settings.target != "eks":
+        return
+    if settings.keys.arn is None:
+        yield _asked("scaling role", lambda: checks.scaling_role(there=_has_role(ask("iam"), checks.SCALING_ROLE)))
+    if settings.eks.cluster_name:
         return
     yield _asked("EKS version", lambda: checks.eks_version(settings, _eks_versions(ask("eks"))))
+
+
+def _has_role(iam: Any, name: str) -> bool:
+    try:
+        iam.get_role(RoleName=name)
+    except iam.exceptions.NoSuchEntityException:
+        return False
+    return True
 
 
 def _eks_versions(eks: Any) -> dict[str, str] | None:

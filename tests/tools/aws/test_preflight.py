@@ -13,7 +13,8 @@ ROLE = Identity(account="123456789012", arn="arn:aws:sts::123456789012:assumed-r
 
 @pytest.fixture
 def zone(aws, monkeypatch):
-    """A hosted zone that the world is told of."""
+    """A hosted zone that the world is told of, in an account that has scaled before."""
+    aws("iam").create_service_linked_role(AWSServiceName="autoscaling.amazonaws.com")
     made = aws("route53").create_hosted_zone(Name="acme.dev", CallerReference="1")
     monkeypatch.setattr(delegation, "name_servers", lambda name: made["DelegationSet"]["NameServers"])
     return made
@@ -85,6 +86,17 @@ def test_the_cluster_is_signed_in_to_by_a_program_that_has_to_be_there(zone, set
     monkeypatch.setenv("PATH", "/nonexistent")
     assert verdicts(preflight.dynamic("prod", settings_with(), ROLE))["program aws"] == "refused"
     assert "program aws" not in verdicts(preflight.dynamic("serverless", settings_with("serverless"), ROLE))
+
+
+def test_the_role_that_the_key_of_the_volumes_names_has_to_be_there(zone, aws, settings_with):
+    assert verdicts(preflight.dynamic("prod", settings_with(), ROLE))["scaling role"] == "ok"
+    aws("iam").delete_role(RoleName="AWSServiceRoleForAutoScaling")
+    found = {check.name: check for check in preflight.dynamic("prod", settings_with(), ROLE)}
+    assert found["scaling role"].verdict == "refused"
+    assert "create-service-linked-role --aws-service-name autoscaling" in found["scaling role"].advice
+    mine = {"arn": "arn:aws:kms:eu-central-1:123456789012:key/0000"}
+    assert "scaling role" not in verdicts(preflight.dynamic("prod", settings_with(keys=mine), ROLE))
+    assert "scaling role" not in verdicts(preflight.dynamic("serverless", settings_with("serverless"), ROLE))
 
 
 def test_the_command_ends_badly_where_an_up_would_be_refused(zone, make_engine, capsys, monkeypatch):
