@@ -55,6 +55,8 @@ ABOUT_WORDS: Final = frozenset(
 
 # Say by their first word what they are.
 LABELLED: Final = re.compile(r"(?i:urn|arn):\S+|(?i:sha(?:1|256|384|512))[:-][A-Za-z0-9+/=:-]+")
+# Within a text, an access policy's document say: what names a secret in Secrets Manager holds none.
+ARN: Final = re.compile(r"""\barn:aws[a-z-]{0,10}:[a-z0-9-]{1,40}:[a-z0-9-]{0,30}:\d{0,12}:[^\s"',]{1,512}""")
 NOT_A_SECRET: Final[tuple[re.Pattern[str], ...]] = (
     re.compile(r"\s*"),  # empty
     re.compile(r"(?i)true|false|yes|no|none|null|nil|\d+(?:\.\d+)?"),
@@ -140,7 +142,7 @@ def scan(keys: Sequence[str], text: str) -> str | None:
             return name
     if keyed_by_secret(keys) and not is_harmless(rest.strip()):
         return "a literal under the name of a secret"
-    if not LABELLED.fullmatch(rest) and any(_assignments(rest)):
+    if not LABELLED.fullmatch(rest) and any(_assignments(ARN.sub("", rest))):
         return "a literal after the name of a secret"
     if not is_harmless(rest.strip()) and any(is_random(token) for token in TOKEN.findall(rest)):
         return "a text as random as a key"

@@ -88,6 +88,10 @@ def test_a_literal_under_the_name_of_a_secret_is_found(keys) -> None:
         (("password",), ""),
         (("password",), "${REDIS_PASSWORD}"),
         (("apiKey",), "arn:aws:secretsmanager:eu-central-1:123456789012:secret:x"),
+        (
+            ("policy",),
+            '{"Resource": ["arn:aws:secretsmanager:eu-central-1:123456789012:secret:a/prod/api_key-AbCdEf"]}',
+        ),
         (("apiKey",), "[secret]"),
         (("privateKey",), "/home/ada/assistant/.state/local/certificate/server.key"),
         (("privateKey",), "/home/ada lovelace/assistant/.state/local/certificate/server.key"),
@@ -156,6 +160,11 @@ def test_camel_case_and_hyphenated_names_are_not_taken_for_keys() -> None:
         for _ in range(500):
             name = joint.join(dice.choices(words, k=8)) + "V2"
             assert scan(("value",), name) is None, name
+
+
+def test_an_arn_in_a_document_hides_no_literal_beside_it() -> None:
+    arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:assistant/prod/api_key-AbCdEf"
+    assert scan(("policy",), f'{{"Resource": "{arn}", "password": "hunter2hunter2"}}') == "a literal after the name of a secret"
 
 
 def test_an_option_named_like_a_secret_betrays_the_argument_after_it() -> None:
