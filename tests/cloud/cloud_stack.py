@@ -74,7 +74,10 @@ class CloudStack(Deployment):
         return secret_name(self.engine.stack, name)
 
 
-def make_cloud(folder: Path, api: Any, profile: Profile, **groups: Any) -> CloudStack:
+def make_cloud(
+    folder: Path, api: Any, profile: Profile, elsewhere: Mapping[str, str] | None = None, **groups: Any
+) -> CloudStack:
+    """``elsewhere``: by service, in boto3's words, the address of what answers in moto's place."""
     world = folder / "world.json"
     given = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PULUMI_", "KUBE"))}
     engine = engine_of(folder, f"cloud-{profile}", given)
@@ -86,6 +89,7 @@ def make_cloud(folder: Path, api: Any, profile: Profile, **groups: Any) -> Cloud
         PERMISSION: "1",
         "ASSISTANT_AWS_WORLD": str(world),
         "ASSISTANT_AWS_MIRROR": api.url,
+        **{f"AWS_ENDPOINT_URL_{service}": url for service, url in (elsewhere or {}).items()},
         "ASSISTANT_KUBERNETES_WORLD": str(folder / "objects.json"),
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "HOME": str(folder),  # no credentials and no kubeconfig of whoever runs this

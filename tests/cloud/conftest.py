@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from cloud_stack import CHECKOUT, CloudStack, make_cloud
+from ecs_stand_in import converts, ecs_stand_in
 
 from tools.pulumi.engine import locate
 
@@ -22,11 +23,16 @@ def cloud(aws: Any, tmp_path: Path) -> Iterator[Callable[..., CloudStack]]:
         pytest.skip("the Pulumi CLI is not installed: make environment sets it up")
     made: list[CloudStack] = []
 
-    def make(profile: Any, **groups: Any) -> CloudStack:
-        made.append(make_cloud(tmp_path, aws, profile, **groups))
-        return made[-1]
+    # moto's tasks never end; on Fargate one makes the model.
+    with ecs_stand_in() as ecs:
+        converts(ecs, aws.client("s3"))
 
-    yield make
+        def make(profile: Any, **groups: Any) -> CloudStack:
+            made.append(make_cloud(tmp_path, aws, profile, {"ECS": ecs.url, "CLOUDWATCH_LOGS": ecs.url}, **groups))
+            return made[-1]
+
+        yield make
     for stack in made:
+        state = CHECKOUT / stack.engine.settings().state_directory  # nobody knows without the configuration, which goes first
         stack.remove()
-        shutil.rmtree(CHECKOUT / stack.engine.settings().state_directory, ignore_errors=True)
+        shutil.rmtree(state, ignore_errors=True)

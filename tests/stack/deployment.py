@@ -17,8 +17,8 @@ from typing import Any
 import yaml
 
 from tools.pulumi.environment import engine_environment
-from tools.stack.__main__ import refresh_flags
 from tools.stack.engine import POLICY_PACK, Engine
+from tools.stack.place import place_of
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FIRST_PORT, PORTS = 20_000, 10_000
@@ -92,7 +92,7 @@ class Deployment(ABC):
         return self.pulumi("up", "--yes", "--skip-preview", *pack)
 
     def refresh(self) -> Run:
-        return self.pulumi("refresh", "--yes", "--skip-preview", *refresh_flags(self.engine))
+        return self.pulumi("refresh", "--yes", "--skip-preview", *place_of(self.engine).refresh_flags)
 
     def destroy(self) -> Run:
         return self.pulumi("destroy", "--yes", "--skip-preview", "--run-program")
