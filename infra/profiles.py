@@ -50,7 +50,9 @@ PROFILES: Mapping[Profile, Mapping[str, Any]] = {
         "network": {"zones": 2, "nat": "one", "interfaceEndpoints": False},
         "memorydb": {"nodeType": "db.t4g.small", "replicas": 1, "snapshotDays": 7},
         "retention": {"logsDays": 365, "auditDays": 365, "backupDays": 35},
-        "notifications": {"monthlyBudget": 250},
+        "notifications": {"monthlyBudget": 300},
+        # Enough for the bundled model; a larger one wants more (docs/models.md).
+        "fargate": {"inference": {"cpu": 1024, "memory": 2048}},
         "protection": True,
     },
 }

@@ -77,7 +77,7 @@ def test_the_figures_are_reckoned_from_the_list():
     found = of("serverless")
     assert line(found, "NAT gateways").monthly == round(730 * 0.052, 2) == 37.96
     assert line(found, "Load balancer").monthly == round(730 * 0.027, 2)
-    assert line(found, "Tasks of inference").monthly == round(730 * (2 * 0.04656 + 4 * 0.00511), 2) == 82.90
+    assert line(found, "Tasks of inference").monthly == round(730 * (1 * 0.04656 + 2 * 0.00511), 2) == 41.45
     assert line(found, "Tasks of gateway").monthly == round(2 * 730 * (0.25 * 0.04656 + 0.5 * 0.00511), 2)
     assert line(found, "MemoryDB").monthly == round(2 * 730 * 0.0388 * 0.7, 2)
     assert line(found, "Public addresses").monthly == round(3 * 730 * 0.005, 2)
