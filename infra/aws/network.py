@@ -107,7 +107,7 @@ class Network(pulumi.ComponentResource):
         for zone, subnet in enumerate(public):
             self._associate(f"public-{zone}", subnet, outward)
 
-        # The addresses are released after the gateway to the internet is gone only if they go first: AWS refuses otherwise.
+        # AWS detaches no gateway to the internet while addresses are used behind it: they depend on it, so that they go first.
         through = pulumi.ResourceOptions(parent=self, depends_on=[to_world])
         gateways = [
             self._nat(zone, public[zone], through) for zone in range(settings.zones if settings.nat == "perZone" else 1)
