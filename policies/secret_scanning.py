@@ -42,6 +42,8 @@ SECRET_PAIRS: Final = frozenset(
     {("api", "key"), ("api", "keys"), ("private", "key"), ("access", "key"), ("signing", "key"), ("encryption", "key")}
     | {("account", "key"), ("master", "key"), ("session", "key"), ("auth", "key")}
 )
+# AWS' word for "nobody has changed it since I looked" (WAF's UpdateWebACL and its like): it opens nothing.
+PUBLIC_PAIRS: Final = frozenset({("lock", "token")})
 # A name that ends so speaks about a secret and does not hold one: API_KEY_FILE, tokenEndpoint, secretArn, password_length.
 ABOUT_WORDS: Final = frozenset(
     {"file", "files", "path", "paths", "directory", "dir", "folder", "location", "name", "names", "arn", "arns", "id", "ids"}
@@ -100,7 +102,7 @@ def words_of(name: str) -> tuple[str, ...]:
 def names_a_secret(name: str) -> bool:
     """Is what stands under ``name`` meant to be secret? ``API_KEY``: yes, ``API_KEY_FILE`` and ``maxTokens``: no."""
     words = words_of(name)
-    if not words or words[-1] in ABOUT_WORDS:
+    if not words or words[-1] in ABOUT_WORDS or words[-2:] in PUBLIC_PAIRS:
         return False
     return any(word in SECRET_WORDS for word in words) or any(pair in SECRET_PAIRS for pair in pairwise(words))
 

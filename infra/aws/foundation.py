@@ -13,7 +13,7 @@ from infra.aws.context import AwsContext
 from infra.aws.keys import Keys, KeysArgs
 from infra.aws.network import Network, NetworkArgs
 from infra.aws.notifications import Notifications, NotificationsArgs
-from infra.aws.registry import Registry, RegistryArgs
+from infra.aws.registry import Architecture, Registry, RegistryArgs
 from infra.aws.secrets import ApplicationSecrets, ApplicationSecretsArgs, secret_names
 from infra.aws.storage import Storage, StorageArgs
 from infra.aws.trail import Trail, TrailArgs
@@ -21,10 +21,11 @@ from infra.aws.trail import Trail, TrailArgs
 
 @dataclass(frozen=True, kw_only=True)
 class FoundationArgs:
-    """``images``: the targets of app/Dockerfile that the stack runs."""
+    """``images``: the targets of app/Dockerfile that the stack runs. ``architecture``: of the machines that run them."""
 
     context: AwsContext
     images: Sequence[str]
+    architecture: Architecture = "x86_64"
 
 
 class Foundation(pulumi.ComponentResource):
@@ -40,7 +41,9 @@ class Foundation(pulumi.ComponentResource):
             "notifications", NotificationsArgs(context=context, key_arn=self.keys.arn("notifications")), child
         )
         self.registry = Registry(
-            "registry", RegistryArgs(context=context, key_arn=self.keys.arn("data"), targets=args.images), child
+            "registry",
+            RegistryArgs(context=context, key_arn=self.keys.arn("data"), targets=args.images, architecture=args.architecture),
+            child,
         )
         self.secrets = ApplicationSecrets(
             "secrets",

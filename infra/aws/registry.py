@@ -4,9 +4,10 @@ that the settings name are run as they are, and nothing is built for them."""
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pulumi
 import pulumi_aws as aws
@@ -15,9 +16,16 @@ import pulumi_docker_build as docker_build
 from infra.aws.context import AwsContext
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-DOCKERFILE = "app/Dockerfile"
+# From infra/, where the engine runs program and plugins: an absolute path would differ from one checkout to the next, and each
+# would build anew.
+CONTEXT, DOCKERFILE = "..", "../app/Dockerfile"
 KEPT_IMAGES = 20  # a version to go back to for each of as many deployments
 UNTAGGED_DAYS = 7
+Architecture = Literal["x86_64", "arm64"]
+PLATFORMS: Mapping[Architecture, docker_build.Platform] = {
+    "x86_64": docker_build.Platform.LINUX_AMD64,
+    "arm64": docker_build.Platform.LINUX_ARM64,
+}
 # What the settings call the image of a Dockerfile target.
 SETTING = {"gateway": "gateway", "inference-cpu": "inference", "inference-gpu": "inference"}
 
@@ -29,7 +37,7 @@ class RegistryArgs:
     context: AwsContext
     key_arn: pulumi.Input[str]
     targets: Sequence[str]
-    architecture: str = "amd64"
+    architecture: Architecture = "x86_64"
 
 
 class Registry(pulumi.ComponentResource):
@@ -79,10 +87,10 @@ class Registry(pulumi.ComponentResource):
         tag = reference(target, CHECKOUT).rpartition(":")[2]
         image = docker_build.Image(
             f"{self._name}-{target}-image",
-            context=docker_build.BuildContextArgs(location=str(CHECKOUT)),
-            dockerfile=docker_build.DockerfileArgs(location=str(CHECKOUT / DOCKERFILE)),
+            context=docker_build.BuildContextArgs(location=CONTEXT),
+            dockerfile=docker_build.DockerfileArgs(location=DOCKERFILE),
             target=target,
-            platforms=[docker_build.Platform(f"linux/{self._args.architecture}")],
+            platforms=[PLATFORMS[self._args.architecture]],
             tags=[pulumi.Output.concat(repository.repository_url, ":", tag)],
             push=True,
             build_on_preview=False,

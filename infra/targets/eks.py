@@ -17,6 +17,7 @@ from infra.aws.identity import Statement
 from infra.aws.kubernetes import AwsKubernetes, AwsKubernetesArgs
 from infra.aws.model_report import PublishedModel
 from infra.aws.naming import emf_namespace, secret_name
+from infra.aws.node_pools import architecture_of
 from infra.aws.pod_identity import PodIdentities, PodIdentitiesArgs
 from infra.aws.redis import Memorydb, MemorydbArgs
 from infra.aws.secret_values import SecretValues, SecretValuesArgs
@@ -51,7 +52,15 @@ class EksAssistant(pulumi.ComponentResource):
         super().__init__("assistant:aws:EksAssistant", name, {}, opts)
         self._context, self._child = context, pulumi.ResourceOptions(parent=self)
         settings, child = context.settings, self._child
-        self.foundation = Foundation("foundation", FoundationArgs(context=context, images=images(settings)), child)
+        self.foundation = Foundation(
+            "foundation",
+            FoundationArgs(
+                context=context,
+                images=images(settings),
+                architecture=architecture_of(settings.eks.system_pool.instance_types),
+            ),
+            child,
+        )
         self.edge = Edge(
             "edge",
             EdgeArgs(

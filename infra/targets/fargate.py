@@ -53,7 +53,11 @@ class FargateAssistant(pulumi.ComponentResource):
     def __init__(self, name: str, context: AwsContext, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("assistant:aws:FargateAssistant", name, {}, opts)
         self._context, self._settings, self._child = context, context.settings, pulumi.ResourceOptions(parent=self)
-        self.foundation = Foundation("foundation", FoundationArgs(context=context, images=IMAGES), self._child)
+        self.foundation = Foundation(
+            "foundation",
+            FoundationArgs(context=context, images=IMAGES, architecture=context.settings.fargate.architecture),
+            self._child,
+        )
         base = self.foundation
         edge = EdgeArgs(
             context=context,

@@ -36,16 +36,18 @@ GROUPS = ("eks", "notifications", "network")  # whose parts a profile sets as we
 
 @dataclass(kw_only=True)
 class CloudStack(Deployment):
-    """``world``: what exists at the stand-in. ``api``: moto."""
+    """``world``: what exists at the stand-in. ``api``: moto. ``sources``: as if the images' had changed, another value."""
 
     world: Path
     api: Any
     failures: list[dict[str, Any]] = field(default_factory=list)
+    sources: str = ""
 
     def pulumi(self, command: str, *arguments: str) -> Run:
         """With ``failures`` of :mod:`aws.failing` on demand."""
         before = self.engine
-        environment = {**before.environment, "ASSISTANT_AWS_FAILURES": json.dumps(self.failures)}
+        asked = {"ASSISTANT_AWS_FAILURES": json.dumps(self.failures), "ASSISTANT_DOCKER_BUILD_VERSION": self.sources}
+        environment = {**before.environment, **asked}
         self.engine = dataclasses.replace(before, environment=environment)
         try:
             return super().pulumi(command, *arguments)

@@ -46,10 +46,10 @@ def test_a_stack_lives_from_nothing_to_nothing(cloud: Cloud, profile: str) -> No
     again = stack.pulumi("preview", "--expect-no-changes")
     assert again.code == 0, again.screen
 
-    stack.configure(logLevel="debug", images=IMAGES[profile])
+    stack.sources = "of the next version"
     upgraded = stack.up()
     assert upgraded.code == 0, upgraded.screen
-    assert upgraded.changed
+    assert {name for name in upgraded.changed if "gateway" in name}
     assert not [urn for urn in replaced_urns(upgraded) if urn.split("::")[2].rpartition("$")[2] in STATEFUL]
 
     canary = stack.secrets()
@@ -98,13 +98,3 @@ def replaced_urns(run: object) -> list[str]:
         if "resOutputsEvent" in event
         and ("replace" in event["resOutputsEvent"]["metadata"]["op"] or event["resOutputsEvent"]["metadata"]["op"] == "delete")
     ]
-
-
-DIGEST = f"sha256:{'c' * 64}"
-IMAGES = {
-    profile: {
-        "gateway": f"123456789012.dkr.ecr.eu-central-1.amazonaws.com/published/gateway@{DIGEST}",
-        "inference": f"123456789012.dkr.ecr.eu-central-1.amazonaws.com/published/inference-cpu@{DIGEST}",
-    }
-    for profile in ("dev", "staging", "prod", "serverless")
-}

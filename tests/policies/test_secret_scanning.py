@@ -190,6 +190,8 @@ def test_an_option_named_like_a_secret_betrays_the_argument_after_it() -> None:
         ("maxTokens", False),
         ("PASSWORD", True),
         ("key", False),
+        ("lockToken", False),
+        ("lockTokenSecret", True),
         ("", False),
         ("KEYS", False),
     ],

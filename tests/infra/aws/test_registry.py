@@ -36,6 +36,7 @@ async def test_an_image_is_built_for_the_machines_that_run_it_and_pushed_but_not
         True,
         False,
     )
+    assert not image["context"]["location"].startswith("/")  # the same in every checkout
     assert len(image["tags"]) == 1  # a digest of all that goes in: an unchanged checkout pushes nothing anew
 
 
