@@ -1,4 +1,5 @@
 """Deploys a stack once, with the real engine, and hands it to the tests: `local`, or with ASSISTANT_TARGET=cluster a cluster's.
+With ASSISTANT_TARGET=eks the tests look at the stack of a rehearsal, which stands already.
 
 The stack's name, backend, passphrase and place are the run's own, so a running stack is never touched.
 """
@@ -37,6 +38,11 @@ def engine_installed() -> None:
 @pytest.fixture(scope="session")
 def deployed(engine_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """The stack, brought up once for the whole run; at its end nothing of it is left."""
+    if TARGET == "eks":
+        from eks_deployment import attached
+
+        yield attached()
+        return
     deployment = _make(tmp_path_factory.mktemp("stack"))
     try:
         run = deployment.up(policies=True)

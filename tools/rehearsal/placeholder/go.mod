@@ -1,0 +1,3 @@
+module assistant-stack/tools/rehearsal/placeholder
+
+go 1.24.0
