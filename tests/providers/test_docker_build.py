@@ -61,6 +61,28 @@ def test_what_goes_into_an_image_changes_its_digest_and_nothing_else_does(contex
     assert made() != first
 
 
+def test_what_is_taken_in_again_is_found_in_a_folder_that_is_left_out_and_no_other_is_walked(context, monkeypatch):
+    app, walked = context / "app", []
+    (app / ".dockerignore").write_text("*\n!main.py\n!tools/*/install.sh\n**/.*\n")
+    for name in ("tools/images/install.sh", "tools/images/other.sh", "tools/images/.hidden/install.sh", "environment/lib/x.py"):
+        (app / name).parent.mkdir(parents=True, exist_ok=True)
+        (app / name).write_text("1")
+    scandir = image.os.scandir
+    monkeypatch.setattr(image.os, "scandir", lambda path: walked.append(str(path)) or scandir(path))
+
+    def digest():
+        return image.context_hash(given(), context)
+
+    first = digest()
+    assert not [path for path in walked if "environment" in path or "cache" in path or ".hidden" in path]
+    (app / "environment/lib/x.py").write_text("2")
+    (app / "tools/images/other.sh").write_text("2")
+    (app / "tools/images/.hidden/install.sh").write_text("2")
+    assert digest() == first
+    (app / "tools/images/install.sh").write_text("2")
+    assert digest() != first
+
+
 @pytest.mark.parametrize(
     ("inputs", "where"),
     [

@@ -92,12 +92,22 @@ def _sent(place: Path, patterns: list[str]) -> Iterator[Path]:
     """Files in their order, without those that the patterns leave out; the last pattern that fits decides."""
     for folder, folders, files in os.walk(place):
         base = Path(folder)
-        folders.sort()
-        again = any(pattern.startswith("!") for pattern in patterns)  # something below may be taken in again
-        folders[:] = [name for name in folders if again or not _left_out((base / name).relative_to(place), patterns)]
+        below = [(name, (base / name).relative_to(place)) for name in sorted(folders)]
+        folders[:] = [name for name, path in below if not _left_out(path, patterns) or _taken_in_below(path, patterns)]
         for name in sorted(files):
             if not _left_out((base / name).relative_to(place), patterns):
                 yield base / name
+
+
+def _taken_in_below(path: Path, patterns: list[str]) -> bool:
+    """Whether a pattern may take in again what is in a folder that is left out. One that is no longer than the folder's path
+    has had its say about the folder itself; the rest of a checkout, its virtual environment above all, is not walked."""
+    for pattern in patterns:
+        wanted = pattern.removeprefix("!").strip("/").split("/")
+        fits = all(fnmatch.fnmatchcase(part, want) for part, want in zip(path.parts, wanted, strict=False))
+        if pattern.startswith("!") and ("**" in pattern or (len(wanted) > len(path.parts) and fits)):
+            return True
+    return False
 
 
 def _left_out(path: Path, patterns: list[str]) -> bool:
