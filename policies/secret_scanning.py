@@ -6,6 +6,7 @@ guessed: a hexadecimal text under a neutral name is taken for a digest (see ``do
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 from collections import Counter
@@ -71,6 +72,8 @@ NOT_A_SECRET: Final[tuple[re.Pattern[str], ...]] = (
 )
 HEX_DIGEST: Final = re.compile(r"(?i)[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{56}|[0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128}")
 PUBLIC_LABELS: Final = ("CERTIFICATE", "TRUSTED CERTIFICATE", "CERTIFICATE REQUEST", "X509 CRL", "PUBLIC KEY", "RSA PUBLIC KEY")
+# PEM in base64, as a kubeconfig carries its authority: both begin alike.
+WRAPPED_PEM: Final = re.compile(r"LS0tLS1CRUdJTi[A-Za-z0-9+/]{16,65536}={0,2}")
 
 # `--requirepass VALUE`, `password=VALUE`, `masterauth VALUE` within command lines and configuration texts.
 OPTION: Final = re.compile(r"--?(?P<name>[A-Za-z][A-Za-z0-9_-]*)")
@@ -152,13 +155,23 @@ def scan(keys: Sequence[str], text: str) -> str | None:
 
 
 def without_public_pem(text: str) -> str:
-    """``text`` less its certificates and public keys, which look random and are no secrets."""
+    """``text`` less its certificates and public keys, which look random and are no secrets; in base64 as well."""
+    text = WRAPPED_PEM.sub(lambda found: "" if _is_public(found[0]) else found[0], text)
     for label in PUBLIC_LABELS:
         begin, end = f"-----BEGIN {label}-----", f"-----END {label}-----"
         if begin in text:
             head, *blocks = text.split(begin)
             text = head + "".join(block.partition(end)[2] for block in blocks)
     return text
+
+
+def _is_public(wrapped: str) -> bool:
+    """Whether what was wrapped in base64 is certificates and public keys, and nothing beside them."""
+    try:
+        inner = base64.b64decode(wrapped, validate=True).decode("ascii")
+    except ValueError:
+        return False
+    return not without_public_pem(inner).strip()
 
 
 def scan_arguments(arguments: Sequence[str]) -> Iterator[tuple[int, str]]:

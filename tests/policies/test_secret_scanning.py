@@ -34,6 +34,7 @@ CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUQk3yTq0b1hX9vJb7
         (PEM.replace("EC ", ""), "private key"),
         (PEM.replace("EC ", "OPENSSH "), "private key"),
         (CERTIFICATE + PEM, "private key"),
+        (base64.b64encode((CERTIFICATE + PEM).encode()).decode(), "random"),
         ("gh" + "p_" + "a1B2" * 9, "GitHub"),
         ("redis://:hunter2@127.0.0.1:6390/0", "URL"),
         ("postgres://ada:hunter2@db/x", "URL"),
@@ -97,6 +98,8 @@ def test_a_literal_under_the_name_of_a_secret_is_found(keys) -> None:
         (("privateKey",), "/home/ada lovelace/assistant/.state/local/certificate/server.key"),
         (("configuration",), '{"inferenceApiKey":1,"apiKey":2}'),
         (("caCertificate",), CERTIFICATE),
+        (("certificate-authority-data",), base64.b64encode(CERTIFICATE.encode() * 3).decode()),
+        (("kubeconfig",), '{"certificate-authority-data": "%s"}' % base64.b64encode(CERTIFICATE.encode()).decode()),
         (
             ("publicKey",),
             "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE8xOUets\n-----END PUBLIC KEY-----",
