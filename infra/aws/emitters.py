@@ -123,6 +123,7 @@ _TASK, _ADD_ON_TYPE = "aws:ecs/taskDefinition:TaskDefinition", "aws:eks/addon:Ad
 
 def _eks(settings: Settings, stack: str) -> tuple[Emitter, ...]:
     add_on = Evidence(type=_ADD_ON_TYPE, holds=(ADD_ON,))
+    fluent_bit = Evidence(type=_ADD_ON_TYPE, holds=(ADD_ON, "json/emf"))
     workload = _sets(["ClusterName", "Namespace", "PodName"], ["ClusterName"])
     # docs.aws.amazon.com/AmazonCloudWatch: Container Insights with enhanced observability. PodName is the workload's.
     insights = (
@@ -161,19 +162,12 @@ def _eks(settings: Settings, stack: str) -> tuple[Emitter, ...]:
         *insights,
         *(gpus if settings.gpu_pools else ()),
         # The add-on's Fluent Bit sends the pods' lines to CloudWatch Logs, which takes the metrics out of them.
-        *(
-            _application(
-                stack,
-                part,
-                (add_on, Evidence(type="kubernetes:apps/v1:Deployment", holds=(PROGRAMS[part],)), _variable(stack)),
-            )
-            for part in SERVICES
-        ),
+        *(_application(stack, part, (fluent_bit, _deployment(stack, part))) for part in SERVICES),
     )
 
 
-def _variable(stack: str) -> Evidence:
-    return Evidence(type="kubernetes:core/v1:ConfigMap", holds=(EMF_VARIABLE, emf_namespace(stack)))
+def _deployment(stack: str, part: str) -> Evidence:
+    return Evidence(type="kubernetes:apps/v1:Deployment", holds=(PROGRAMS[part], EMF_VARIABLE, emf_namespace(stack)))
 
 
 def _application(stack: str, part: str, evidence: tuple[Evidence, ...]) -> Emitter:

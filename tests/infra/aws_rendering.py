@@ -11,6 +11,7 @@ import pulumi
 from pulumi.runtime import mocks
 
 from infra.aws.context import AwsContext, context, partition_of, provider
+from infra.generated.certificate import CertificateProvider
 from infra.settings import Settings
 from infra.settings_reader import settings_from
 
@@ -54,6 +55,7 @@ COMPUTED: Mapping[str, Callable[[mocks.MockResourceArgs], dict[str, Any]]] = {
         "certificateAuthority": {"data": "T1VSUw=="},
         "vpcConfig": {**args.inputs["vpcConfig"], "clusterSecurityGroupId": "sg-cluster"},
     },
+    "pulumi-python:dynamic/generated:Certificate": lambda args: CertificateProvider().create(args.inputs).outs or {},
     "aws:ec2/launchTemplate:LaunchTemplate": lambda _args: {"latestVersion": 1},
     "aws:eks/nodeGroup:NodeGroup": lambda args: {"resources": [{"autoscalingGroups": [{"name": f"{args.name}-asg"}]}]},
 }
