@@ -121,6 +121,8 @@ format: environment ## Format the code and sort the imports
 lock: environment ## Write requirements/*.lock anew from pyproject.toml
 	@$(venv) tools/lock.py
 
+# Images and runners set it, and then each command compiles the SDKs anew: seconds, every time.
+unexport PYTHONDONTWRITEBYTECODE
 # Handed over through the environment, as they are: quotes, dollar signs and backticks in a sentence stay text.
 unexport Q TEXT KEY VALUE MODEL
 ask: export QUESTION = $(value Q)
