@@ -12,6 +12,7 @@ from typing import Any
 
 from aws.world import Record, orphans
 from deployment import CHECKOUT, Deployment, Run, engine_of
+from ecs_stand_in import pointer
 from plugin.choice import PERMISSION, folder_of
 
 from infra.aws.naming import secret_name
@@ -81,6 +82,7 @@ def make_cloud(
 ) -> CloudStack:
     """``elsewhere``: by service, in boto3's words, the address of what answers in moto's place."""
     world = folder / "world.json"
+    (folder / "manifest.json").write_bytes(pointer())
     given = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PULUMI_", "KUBE"))}
     engine = engine_of(folder, f"cloud-{profile}", given)
     folders = [*(folder_of(plugin) for plugin in PLUGINS), RECORDED]
@@ -93,6 +95,7 @@ def make_cloud(
         "ASSISTANT_AWS_MIRROR": api.url,
         **{f"AWS_ENDPOINT_URL_{service}": url for service, url in (elsewhere or {}).items()},
         "ASSISTANT_KUBERNETES_WORLD": str(folder / "objects.json"),
+        "ASSISTANT_KUBERNETES_PUBLISHES": str(folder / "manifest.json"),
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "HOME": str(folder),  # no credentials and no kubeconfig of whoever runs this
         "PULUMI_HOME": str(folder / "pulumi-home"),

@@ -14,6 +14,7 @@ from plugin.messages import EngineLog
 from plugin.serving import notice
 from plugin.values import plain
 
+from recorded import jobs
 from recorded.records import RefusedError, named_by
 
 NOTICE = notice("kubernetes", "Kubernetes", "recorded") + " Nothing is admitted, scheduled or run: objects are recorded."
@@ -78,9 +79,11 @@ def create_servicer(log: EngineLog) -> Any:
         def Create(self, request: Any, context: Any) -> Any:  # noqa: N802
             if request.preview:
                 return messages.CreateResponse(properties=request.properties)
-            found = reference(plain(wire.from_struct(request.properties)))
+            document = plain(wire.from_struct(request.properties))
+            found = reference(document)
             try:
                 records.add(found.kind, found.id)
+                jobs.ended(document)
             except RefusedError as error:
                 context.abort(grpc.StatusCode.ALREADY_EXISTS, str(error))
             return messages.CreateResponse(id=found.id, properties=request.properties)
