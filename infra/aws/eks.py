@@ -13,7 +13,7 @@ import pulumi_kubernetes
 
 from infra.aws.context import AwsContext
 from infra.aws.identity import Statement, WorkloadRole, WorkloadRoleArgs
-from infra.aws.kubernetes_versions import check, check_known
+from infra.aws.kubernetes_versions import check, check_known, today
 from infra.aws.logs import LogGroup, LogGroupArgs
 from infra.errors import DeploymentError
 
@@ -30,12 +30,12 @@ CONTEXT = "eks"  # of the kubeconfig: it has one
 
 @dataclass(frozen=True, kw_only=True)
 class EksClusterArgs:
-    """``today``: the day against which the version's support is judged; None: only that the version is known."""
+    """``refused_on``: the day on which a version whose support has ended is refused; None: that is said, and goes on."""
 
     context: AwsContext
     network: Network
     keys: Keys
-    today: datetime.date | None = None
+    refused_on: datetime.date | None = None
 
 
 class EksCluster(pulumi.ComponentResource):
@@ -111,7 +111,7 @@ class EksCluster(pulumi.ComponentResource):
     def _make(self, name: str) -> None:
         args, context = self._args, self._args.context
         settings, eks = context.settings, context.settings.eks
-        _say_support(eks.version, args.today, self)
+        _say_support(eks.version, args.refused_on, self)
         own = pulumi.ResourceOptions(parent=self)
         key = args.keys.arn("cluster")
         role = WorkloadRole(
@@ -233,10 +233,17 @@ def kubeconfig_text(*, cluster_name: str, endpoint: str, certificate_authority: 
     return json.dumps(document, sort_keys=True)
 
 
-def _say_support(version: str, today: datetime.date | None, resource: pulumi.Resource) -> None:
-    if today is None:
-        check_known(version)
-    elif said := check(version, today):
+def _say_support(version: str, refused_on: datetime.date | None, resource: pulumi.Resource) -> None:
+    """A destroy runs the program too, and a cluster whose version has aged must still go: so the end of support is said here,
+    and refused by the preflight of an `up`, which asks EKS itself."""
+    check_known(version)
+    try:
+        said = check(version, refused_on or today())
+    except DeploymentError as error:
+        if refused_on is not None:
+            raise
+        said = str(error)
+    if said:
         pulumi.log.warn(said, resource)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pulumi
+import pulumi_aws as aws
 import pulumi_kubernetes
 
 from infra.aws.addons import EarlyAddons, EarlyAddonsArgs, LateAddons, LateAddonsArgs
@@ -20,6 +21,7 @@ from infra.kubernetes.cluster_autoscaler import ClusterAutoscaler, ClusterAutosc
 from infra.kubernetes.device_plugin import DevicePlugin, DevicePluginArgs
 from infra.kubernetes.gpu_gate import which_pools
 from infra.kubernetes.load_balancer_controller import LoadBalancerController, LoadBalancerControllerArgs
+from infra.kubernetes.names import GATEWAY_PORT
 
 Gate = Callable[[pulumi.Input[str], pulumi.ResourceOptions], pulumi.Resource]
 
@@ -54,12 +56,26 @@ class AwsKubernetes(pulumi.ComponentResource):
         self.pools: dict[str, GpuNodePool] = {}
         nodes = self._nodes() if self.cluster.ours else []
         self.provider = self.cluster.kubernetes_provider("kubernetes", pulumi.ResourceOptions(parent=self))
-        self.ready = [*nodes, *(self._controllers(nodes) if self.cluster.ours else [])]
+        self.ready = [self._way_in(), *nodes, *(self._controllers(nodes) if self.cluster.ours else [])]
         self.gpu_gate = self._gate if which_pools(context.settings) else None
         self.register_outputs({"clusterName": self.cluster.cluster_name})
 
     def _after(self, *resources: pulumi.Resource) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=list(resources)))
+
+    def _way_in(self) -> pulumi.Resource:
+        """From the load balancer to the gateway's pods, which have the cluster's security group. The controller that enters
+        them into target groups has no right to change a group."""
+        return aws.vpc.SecurityGroupIngressRule(
+            f"{self._name}-edge-gateway-in",
+            security_group_id=self.cluster.security_group_id,
+            referenced_security_group_id=self._args.edge.security_group_id,
+            description="edge: events and questions come in",
+            ip_protocol="tcp",
+            from_port=GATEWAY_PORT,
+            to_port=GATEWAY_PORT,
+            opts=self._child,
+        )
 
     def _nodes(self) -> list[pulumi.Resource]:
         """The network's add-on before nodes, which are not ready without it; names and the rest after them, since an add-on

@@ -23,8 +23,13 @@ END_OF_STANDARD_SUPPORT: dict[str, datetime.date] = {
 NOTICE = datetime.timedelta(days=60)
 
 
-def supported(today: datetime.date) -> tuple[str, ...]:
-    return tuple(version for version, end in END_OF_STANDARD_SUPPORT.items() if today < end)
+def today() -> datetime.date:
+    """In UTC, which EKS' calendar is in."""
+    return datetime.datetime.now(datetime.UTC).date()
+
+
+def supported(day: datetime.date) -> tuple[str, ...]:
+    return tuple(version for version, end in END_OF_STANDARD_SUPPORT.items() if day < end)
 
 
 def check_known(version: str) -> None:
@@ -37,18 +42,18 @@ def check_known(version: str) -> None:
         )
 
 
-def check(version: str, today: datetime.date) -> str | None:
+def check(version: str, day: datetime.date) -> str | None:
     """What to say aloud of ``version``, if anything. Raises :class:`DeploymentError` for one that EKS does not support."""
     check_known(version)
     end = END_OF_STANDARD_SUPPORT[version]
-    newer = [each for each in supported(today) if END_OF_STANDARD_SUPPORT[each] > end]
-    if today >= end:
-        allowed = ", ".join(supported(today)) or "none that this project knows: see infra/aws/kubernetes_versions.py"
+    newer = [each for each in supported(day) if END_OF_STANDARD_SUPPORT[each] > end]
+    if day >= end:
+        allowed = ", ".join(supported(day)) or "none that this project knows: see infra/aws/kubernetes_versions.py"
         raise DeploymentError(
             f"assistant:eks.version is {version}, whose standard support on EKS ended on {end}: AWS upgrades such clusters by "
             f"itself. Allowed: {allowed}. One minor version at a time: see docs/aws.md."
         )
-    if end - today > NOTICE:
+    if end - day > NOTICE:
         return None
     upgrade = f"set eks.version to {newer[0]} before" if newer else "AWS upgrades the cluster by itself then"
-    return f"Standard support of Kubernetes {version} on EKS ends on {end}, in {(end - today).days} days: {upgrade}."
+    return f"Standard support of Kubernetes {version} on EKS ends on {end}, in {(end - day).days} days: {upgrade}."

@@ -14,6 +14,7 @@ import pytest
 from aws_rendering import ACCOUNT, Rendered, aws_settings, render_component
 from pulumi.runtime.settings import SETTINGS
 
+from infra.aws import eks
 from infra.aws.context import AwsContext
 from infra.aws.eks import LOG_TYPES, EksCluster, EksClusterArgs, kubeconfig_text
 from infra.errors import DeploymentError
@@ -32,9 +33,9 @@ def network() -> Any:
     return SimpleNamespace(private_subnet_ids=["subnet-1", "subnet-2"], public_subnet_ids=["subnet-9"], vpc_id="vpc-1")
 
 
-def make(context: AwsContext, today: datetime.date | None = None) -> EksCluster:
+def make(context: AwsContext, refused_on: datetime.date | None = None) -> EksCluster:
     keys: Any = Keys()
-    return EksCluster("eks", EksClusterArgs(context=context, network=network(), keys=keys, today=today))
+    return EksCluster("eks", EksClusterArgs(context=context, network=network(), keys=keys, refused_on=refused_on))
 
 
 async def rendered(settings: Settings | None = None, **known: Any) -> Rendered:
@@ -185,5 +186,18 @@ async def test_what_is_known_before_the_cluster_is_there_names_it_in_every_parti
 
 async def test_a_version_past_its_support_is_refused_before_anything_is_made():
     settings = aws_settings("prod", eks={"deployerCidrs": ["203.0.113.0/24"], "version": "1.34"})
-    await refused(settings, "ended on 2026-12-02", today=datetime.date(2026, 12, 2))
+    await refused(settings, "ended on 2026-12-02", refused_on=datetime.date(2026, 12, 2))
     await refused(aws_settings("prod", eks={"deployerCidrs": ["203.0.113.0/24"], "version": "1.20"}), "does not know")
+
+
+async def test_a_version_near_or_past_its_end_is_said_aloud_and_a_destroy_still_runs(monkeypatch):
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, _resource=None: said.append(text))
+
+    monkeypatch.setattr(eks, "today", lambda: datetime.date(2027, 3, 1))
+    await rendered()
+    monkeypatch.setattr(eks, "today", lambda: datetime.date(2030, 1, 1))
+    assert (await rendered()).of("Cluster")
+    near, past = said
+    assert "ends on 2027-03-27, in 26 days" in near
+    assert "ended on 2027-03-27" in past
