@@ -16,7 +16,7 @@ aws    := $(venv) -m tools.aws --stack $(STACK)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help environment up preview refresh down destroy clean outputs set ask say logs forward cluster cluster-down images compose-up compose-down \
-        bootstrap preflight secrets model-pin orphans rehearse test test-cluster test-cloud test-bootstrap bench bench-cold lint format lock
+        bootstrap preflight costs secrets model-pin orphans rehearse test test-cluster test-cloud test-bootstrap bench bench-cold lint format lock
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ cluster-down: environment ## Remove it, and all that it left on this machine
 
 bootstrap: environment ## On AWS: a bucket and a KMS key for the stack's state (STACK=prod); again makes what is missing
 	@$(aws) bootstrap
+
+costs: environment ## On AWS: what the stack is going to cost a month, line by line (STACK=prod)
+	@$(aws) costs
 
 preflight: environment ## On AWS: what an up presupposes (account, zone, quotas, versions), and whether it is there
 	@$(aws) preflight

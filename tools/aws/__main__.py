@@ -11,8 +11,8 @@ from pathlib import Path
 
 from infra.profiles import SERIOUS_MODEL
 from infra.settings import ON_AWS
-from tools.aws import bootstrap, orphans, preflight, secrets
-from tools.aws.place import not_configured
+from tools.aws import bootstrap, estimate, orphans, preflight, secrets
+from tools.aws.place import not_configured, settings_of
 from tools.models import pin
 from tools.pulumi.environment import engine_environment
 from tools.stack.engine import Engine, EngineError
@@ -89,6 +89,12 @@ def _parser() -> argparse.ArgumentParser:
     command("preflight", lambda engine, _: preflight.run(engine), "what an up presupposes, and whether it is there")
     command("bootstrap", lambda engine, _: bootstrap.run(engine, _say), "a bucket and a key for the stack's state")
     command("orphans", lambda engine, _: orphans.show(engine.stack, engine.settings()), "what a destroyed stack has left")
+    command(
+        "costs",
+        lambda engine, _: estimate.show(engine.stack, settings_of(engine)),
+        "what it is going to cost a month",
+        configured=False,
+    )
     writing = command("secrets", write_secrets, "give the secrets that have none a value")
     writing.add_argument("--rotate", metavar="NAME[,NAME]", help="give these a new one")
     writing.add_argument("--show", action="store_true", help="show the platform's, to be entered there")
