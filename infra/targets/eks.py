@@ -196,7 +196,7 @@ class EksAssistant(pulumi.ComponentResource):
                 **({"AWS_ENDPOINT_URL": emulator, **EMULATED} if emulator else {}),
             },
             surroundings=Surroundings(way_in=vpc_peers(settings), edges=aws_edges()),
-            target_groups=TargetGroups(arns=self.edge.target_group_arns, readiness_gates=False),
+            target_groups=TargetGroups(arns=self.edge.target_group_arns),
             before_inference=self.kubernetes.gpu_gate,
         )
 
