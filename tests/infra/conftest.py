@@ -134,3 +134,19 @@ def cluster_settings() -> Callable[..., Settings]:
         return Settings.model_validate({"stateDirectory": "state", "target": "cluster", **groups})
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def hooks(monkeypatch: pytest.MonkeyPatch) -> list[pulumi.ResourceHook]:
+    """The resource hooks that a program registers. Pulumi's mocks know none: a resource with a hook would fail there."""
+    registered: list[pulumi.ResourceHook] = []
+
+    class Callbacks:
+        def register_resource_hook(self, hook: pulumi.ResourceHook) -> None:
+            registered.append(hook)
+
+    async def callbacks() -> Callbacks:
+        return Callbacks()
+
+    monkeypatch.setattr("pulumi.runtime.resource._get_callbacks", callbacks)
+    return registered
