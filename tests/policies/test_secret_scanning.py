@@ -99,7 +99,7 @@ def test_a_literal_under_the_name_of_a_secret_is_found(keys) -> None:
         (("configuration",), '{"inferenceApiKey":1,"apiKey":2}'),
         (("caCertificate",), CERTIFICATE),
         (("certificate-authority-data",), base64.b64encode(CERTIFICATE.encode() * 3).decode()),
-        (("kubeconfig",), '{"certificate-authority-data": "%s"}' % base64.b64encode(CERTIFICATE.encode()).decode()),
+        (("kubeconfig",), f'{{"certificate-authority-data": "{base64.b64encode(CERTIFICATE.encode()).decode()}"}}'),
         (
             ("publicKey",),
             "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE8xOUets\n-----END PUBLIC KEY-----",
