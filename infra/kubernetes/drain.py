@@ -33,12 +33,14 @@ ORDER: tuple[Subject, ...] = ("gateway", "worker", "bindings")
 PARTS: tuple[Subject, ...] = ("gateway", "worker")
 BINDINGS = "targetgroupbindings.elbv2.k8s.aws"
 SCALED_OBJECTS = "scaledobjects.keda.sh"
-# KEDA would wake what was put to sleep; a HorizontalPodAutoscaler leaves 0 alone (keda.sh: pause autoscaling).
+# KEDA would wake what was put to sleep, and so paused puts it to sleep itself, at once; a HorizontalPodAutoscaler leaves 0
+# alone (keda.sh: pause autoscaling; tried with 2.20).
 PAUSED = "autoscaling.keda.sh/paused-replicas"
 DRAINED = "assistant/drained"
 # The longest grace of a pod is 85 s (infra/kubernetes/gateway.py), and its deletion is seen a little later.
 PATIENCE: Mapping[Subject, int] = {"gateway": 120, "worker": 120, "bindings": 120}
 EVERY_SECONDS = 2
+LONGEST_SECONDS = sum(PATIENCE.values()) + 60  # of all of it, also where somebody undoes each step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +69,6 @@ class Step:
 
 def next_step(state: State) -> Step:
     """One subject after the other, each as far as it goes. Pure."""
-    if state.scaled:
-        return Step("pause", None, state.scaled)
     for subject in ORDER:
         if subject in state.given_up:
             continue
@@ -77,6 +77,8 @@ def next_step(state: State) -> Step:
                 return Step("unbind", subject, staying)
             left = state.bindings
         else:
+            if subject in state.scaled:
+                return Step("pause", subject)
             if state.replicas.get(subject, 0) > 0:
                 return Step("scale", subject)
             left = state.pods.get(subject, ())
@@ -146,8 +148,9 @@ def drain(
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Raises :class:`infra.kubernetes.kubectl.KubectlError` where the cluster does not answer or refuses."""
-    since, awaited, given_up = clock(), None, frozenset[Subject]()
-    while True:
+    begun = since = clock()
+    awaited, given_up = None, frozenset[Subject]()
+    while clock() - begun <= LONGEST_SECONDS:
         seen = look(cluster, namespace)
         step = next_step(State(**seen, waited=clock() - since, given_up=given_up))
         if step.kind == "done":
@@ -163,6 +166,8 @@ def drain(
         if step.kind == "give up" and step.about:
             given_up |= {step.about}
         since, awaited = clock(), None
+        sleep(EVERY_SECONDS)  # until those who watch have seen it
+    say(f"Not out of service after {LONGEST_SECONDS} s, let go: somebody undoes in {namespace} what is done.")
 
 
 def look(cluster: Kubectl, namespace: str) -> dict[str, Any]:
@@ -191,7 +196,7 @@ def look(cluster: Kubectl, namespace: str) -> dict[str, Any]:
 def act(cluster: Kubectl, namespace: str, step: Step) -> None:
     inside = ("--namespace", namespace)
     if step.kind == "pause":
-        cluster.run("annotate", SCALED_OBJECTS, *step.names, f"{PAUSED}=0", "--overwrite", *inside)
+        cluster.run("annotate", SCALED_OBJECTS, str(step.about), f"{PAUSED}=0", "--overwrite", *inside)
     elif step.kind == "scale":
         say(f"Takes the {step.about} out of service.")
         cluster.run("annotate", "deployments.apps", str(step.about), f"{DRAINED}=true", "--overwrite", *inside)
