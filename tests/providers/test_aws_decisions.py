@@ -495,6 +495,21 @@ def test_failures_on_demand_happen_as_often_as_asked(live, world, error, words):
     assert [record.id for record in world.records()] == ["c:gpu"]
 
 
+def test_every_resource_of_a_rule_can_fail_by_itself_and_a_sample_is_the_same_for_stacks_of_any_name(live, world):
+    given = {"description": "x"}
+    rules = (failing.Rule(urn="*", operation="create", error="Throttling", each=True),)
+    for name in ("one", "two"):
+        with pytest.raises(RefusedError, match="Rate exceeded"):
+            live("aws:ec2/securityGroup:SecurityGroup", name, failures=rules).create(given)
+        live("aws:ec2/securityGroup:SecurityGroup", name, failures=rules).create(given)
+
+    rule = failing.Rule(urn="*", operation="create", error="Throttling", of=4, seed="a")
+    names = [f"aws:kms/key:Key::key-{number}" for number in range(400)]
+    drawn = [[it for it in names if rule.meets(f"urn:pulumi:{stack}::assistant::{it}", "create")] for stack in ("dev", "prod")]
+    assert drawn[0] == drawn[1]
+    assert 60 < len(drawn[0]) < 140
+
+
 def test_failures_that_nobody_can_mean_are_refused():
     with pytest.raises(failing.FailuresError, match="error one of"):
         failing.rules({failing.VARIABLE: json.dumps([{"urn": "*", "operation": "create", "error": "Thunder"}])})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -101,10 +102,13 @@ class OnAws:
         self._usable(engine, "down")
         if not engine.exists():
             return None
-        if names := protection.protected(engine):
+        exported = json.loads(engine.read("stack", "export"))
+        if names := protection.protected_in(exported):
             raise EngineError(protection.explained(engine, names))
-        # Stateful stores are emptied and drained by hooks of the program, which the engine runs with the program alone.
-        return dataclasses.replace(engine, environment={**engine.environment, "PULUMI_RUN_PROGRAM": "true"})
+        run = "true" if has_hooks(exported) else "false"
+        if run == "false":
+            print("Nothing of the stack has to be drained any more: it is removed by what the state says of it.", flush=True)
+        return dataclasses.replace(engine, environment={**engine.environment, "PULUMI_RUN_PROGRAM": run})
 
     def after_down(self, engine: Engine) -> None:
         if engine.environment.get(means.DECLARED) == "1":
@@ -151,6 +155,14 @@ class OnAws:
     def _say_again(self, engine: Engine) -> None:
         if engine.environment.get(means.DECLARED) == "1":
             _note(WORKS_ON_STANDINS.format(lacking="the plugins"))
+
+
+def has_hooks(exported: Mapping[str, Any]) -> bool:
+    """Whether something in a state has to be drained before it is deleted, by hooks that the engine runs with the program
+    alone. What is drained goes first, and a program that runs later, with half of the stack gone, would be handed nothing for
+    what is gone, and end there. Pure."""
+    resources = (exported.get("deployment") or {}).get("resources") or []
+    return any(kind.endswith("Delete") for resource in resources for kind in resource.get("resourceHooks") or {})
 
 
 def settings_of(engine: Engine) -> Settings:

@@ -23,17 +23,27 @@ class FailuresError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
+    """``each``: ``times`` is counted for every resource by itself. ``of``: of so many that it meets, about one, drawn by
+    ``seed``, type and name, and so the same in stacks of any name."""
+
     urn: str  # with wildcards, as of a shell
     operation: Literal["create", "update", "delete"]
     error: Literal["QuotaExceeded", "InsufficientCapacity", "Throttling"]
     times: int = 1
+    each: bool = False
+    of: int = 1
+    seed: str = ""
 
-    @property
-    def key(self) -> str:
-        return digest(self.urn, self.operation, self.error)[:16]
+    def key(self, urn: str) -> str:
+        drawn = [str(self.of), self.seed] if self.of > 1 else []
+        return digest(self.urn, self.operation, self.error, *drawn, *([urn] if self.each else []))[:16]
 
     def meets(self, urn: str, operation: str) -> bool:
-        return operation == self.operation and (fnmatch.fnmatchcase(urn, self.urn) or urn.rpartition("::")[2] == self.urn)
+        named = fnmatch.fnmatchcase(urn, self.urn) or urn.rpartition("::")[2] == self.urn
+        return operation == self.operation and named and self._draws(urn)
+
+    def _draws(self, urn: str) -> bool:
+        return self.of == 1 or int(digest(self.seed, *urn.split("::")[2:])[:8], 16) % self.of == 0
 
 
 def rules(environ: Mapping[str, str]) -> tuple[Rule, ...]:
@@ -46,9 +56,9 @@ def rules(environ: Mapping[str, str]) -> tuple[Rule, ...]:
     except (ValueError, TypeError) as error:
         raise FailuresError(f"{VARIABLE} must be a list of objects with urn, operation, error and times: {error}") from None
     for rule in made:
-        if rule.operation not in OPERATIONS or rule.error not in ERRORS or rule.times < 1:
+        if rule.operation not in OPERATIONS or rule.error not in ERRORS or rule.times < 1 or rule.of < 1:
             raise FailuresError(
-                f"{VARIABLE}: operation is one of {OPERATIONS}, error one of {ERRORS}, times at least 1: {rule}"
+                f"{VARIABLE}: operation is one of {OPERATIONS}, error one of {ERRORS}, times and of at least 1: {rule}"
             )
     return made
 
@@ -56,8 +66,8 @@ def rules(environ: Mapping[str, str]) -> tuple[Rule, ...]:
 def due(found: tuple[Rule, ...], world: World, urn: str, operation: str) -> Rule | None:
     """The rule by which this operation fails now; it is counted. Called while the world is being changed."""
     for rule in found:
-        if rule.meets(urn, operation) and world.failed(rule.key) < rule.times:
-            world.count_failure(rule.key)
+        if rule.meets(urn, operation) and world.failed(rule.key(urn)) < rule.times:
+            world.count_failure(rule.key(urn))
             return rule
     return None
 

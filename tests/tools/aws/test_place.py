@@ -145,6 +145,30 @@ class TestDown:
             assert words in str(refused.value)
         assert "Vpc" not in str(refused.value)
 
+    @pytest.mark.parametrize(
+        ("hooks", "with_program"),
+        [
+            ({"BeforeDelete": ["assistant-drain"], "AfterCreate": ["assistant-resume"]}, "true"),
+            ({"AfterCreate": ["assistant-resume"]}, "false"),
+            (None, "false"),
+        ],
+    )
+    def test_the_program_runs_for_as_long_as_something_is_to_be_drained(
+        self, make_engine, found, monkeypatch, hooks, with_program
+    ):
+        """Later, with a part gone, it would be handed nothing for the outputs of what is gone."""
+        found(REAL)
+        drain = {
+            "urn": "urn:pulumi:prod::assistant::kubernetes:core/v1:ConfigMap::drain-first",
+            "type": "kubernetes:core/v1:ConfigMap",
+        }
+        state = {"deployment": {"resources": [{**drain, **({"resourceHooks": hooks} if hooks else {})}]}}
+        monkeypatch.setattr(Engine, "exists", lambda _: True)
+        monkeypatch.setattr(Engine, "read", lambda *_, **__: json.dumps(state))
+        prepared = OnAws().before_down(make_engine())
+        assert prepared is not None
+        assert prepared.environment["PULUMI_RUN_PROGRAM"] == with_program
+
     def test_a_stack_that_is_not_there_needs_no_account(self, make_engine, found, monkeypatch):
         found(Means(lacking=("AWS credentials: none found",)))
         monkeypatch.setattr(Engine, "exists", lambda _: False)
