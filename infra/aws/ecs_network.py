@@ -63,7 +63,7 @@ def ways_out(settings: Settings, *, endpoints: bool) -> tuple[WayOut, ...]:
         found.extend(_to_url("worker", settings.platforms.generic.url, "answer on the platform"))
     if settings.redis.url:
         for part in TO_REDIS:
-            found.extend(_to_url(part, settings.redis.url, "the queue's store"))
+            found.extend(_to_url(part, settings.redis.url, "the store of the queue"))
     return tuple(dict.fromkeys(way for way in found if way.port != HTTPS_PORT or way.cidr == ANYWHERE))
 
 
@@ -152,7 +152,7 @@ class TaskRules(pulumi.ComponentResource):
         if args.redis is not None:
             for part in TO_REDIS:
                 pair = f"{name}-{part}-redis-out"
-                made.append(_egress(pair, groups[part], args.redis, REDIS_PORT, "the queue's store", child))
+                made.append(_egress(pair, groups[part], args.redis, REDIS_PORT, "the store of the queue", child))
         if args.endpoints is not None:
             made.extend(self._within_aws(name, args.context, groups, args.endpoints))
         for number, way in enumerate(ways_out(args.context.settings, endpoints=args.endpoints is not None)):

@@ -115,7 +115,7 @@ class Edge(pulumi.ComponentResource):
         aws.vpc.SecurityGroupEgressRule(
             f"{name}-out",
             security_group_id=group.id,
-            description="The gateway's tasks or pods",
+            description="Tasks or pods of the gateway",
             cidr_ipv4=network.vpc_cidr,
             ip_protocol="tcp",
             from_port=GATEWAY_PORT,

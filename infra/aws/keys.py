@@ -170,5 +170,4 @@ def _notifications(context: AwsContext) -> list[Statement]:
         _service(partition.service("backup"), PUBLISH, source_account(context), "BackupsOfThisAccount"),
         # EventBridge sends KMS no source: with a condition nothing would arrive. The topic's policy bounds who publishes.
         _service(partition.service("events"), PUBLISH, {}, "Events"),
-        _service(partition.service("backup"), PUBLISH, source_account(context), "BackupsOfThisAccount"),
     ]

@@ -62,7 +62,7 @@ class NetworkEndpoints(pulumi.ComponentResource):
         group = aws.ec2.SecurityGroup(
             f"{name}-group",
             name=args.context.name("endpoints"),
-            description="AWS services' endpoints: HTTPS from the VPC",
+            description="Endpoints of AWS services: HTTPS from the VPC",
             vpc_id=args.vpc_id,
             tags={"Name": args.context.name("endpoints")},
             opts=self._own,
