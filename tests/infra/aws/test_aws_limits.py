@@ -1,4 +1,4 @@
-"""What AWS refuses although every type is right: whole stacks against the rules that its API has for words, names and policies."""
+"""What AWS refuses although every type is right: whole stacks against its rules for words, names and policies."""
 
 from __future__ import annotations
 
