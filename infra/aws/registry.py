@@ -63,7 +63,7 @@ class Registry(pulumi.ComponentResource):
         return image if target in ("gateway", wanted) else None
 
     def _built(self, target: str, token: pulumi.Output[aws.ecr.GetAuthorizationTokenResult]) -> pulumi.Output[str]:
-        from tools.images.build import reference  # the digest of all that goes into an image
+        from tools.images.pushed import tag as pushed_tag
 
         context = self._args.context
         repository = aws.ecr.Repository(
@@ -84,13 +84,15 @@ class Registry(pulumi.ComponentResource):
             policy=lifecycle(),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        tag = reference(target, CHECKOUT).rpartition(":")[2]
+        platform = PLATFORMS[self._args.architecture]
+        # Another whenever there is something to build, since the repository takes no tag twice.
+        tag = pushed_tag(target, platform.value, CHECKOUT)
         image = docker_build.Image(
             f"{self._name}-{target}-image",
             context=docker_build.BuildContextArgs(location=CONTEXT),
             dockerfile=docker_build.DockerfileArgs(location=DOCKERFILE),
             target=target,
-            platforms=[PLATFORMS[self._args.architecture]],
+            platforms=[platform],
             tags=[pulumi.Output.concat(repository.repository_url, ":", tag)],
             push=True,
             build_on_preview=False,
