@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from tools.rehearsal.errors import RehearsalError
 from tools.rehearsal.layout import CHECKOUT
 
 TARGETS = ("gateway", "inference-cpu")
-PLACEHOLDER = "localhost/assistant/rehearsal-placeholder:1"
+PLACEHOLDER = "localhost/assistant/rehearsal-placeholder-{program}:1"
 MODULE = Path(__file__).with_name("placeholder")
 USER = "65532:65532"  # nobody in particular, and not root
 HOOK = """\
@@ -38,10 +38,15 @@ def placeholder_program() -> GoProgram:
     return GoProgram("rehearsal-placeholder", "1", MODULE, ("assistant-stack/tools/rehearsal/placeholder",))
 
 
-def stood_in() -> list[str]:
-    """The names under which the node finds the placeholder. containerd knows an image with a digest by that alone."""
-    known = [*third_party.CLUSTER_AUTOSCALER.values(), third_party.LOAD_BALANCER_CONTROLLER, third_party.DEVICE_PLUGIN]
-    return [by_digest(name) for name in known]
+def stood_in() -> dict[str, str]:
+    """Name under which the node finds a placeholder -> the program that is started of it, where pods name one. containerd knows
+    an image with a digest by that alone."""
+    known = {
+        **dict.fromkeys(third_party.CLUSTER_AUTOSCALER.values(), "cluster-autoscaler"),
+        third_party.LOAD_BALANCER_CONTROLLER: "controller",
+        third_party.DEVICE_PLUGIN: "nvidia-device-plugin",
+    }
+    return {by_digest(name): program for name, program in known.items()}
 
 
 def by_digest(name: str) -> str:
@@ -84,7 +89,7 @@ class NodeImages:
                 (self.folder / target).write_text(built.reference, encoding="ascii")
         except ImageError as error:
             raise RehearsalError(str(error)) from None
-        self._placeholder(report, there)
+        self._placeholders(report, there)
         self.hook.write_text(HOOK.format(ctr=" ".join(self._command()), folder=self.folder), encoding="utf-8")
         self.hook.chmod(0o755)
 
@@ -96,15 +101,17 @@ class NodeImages:
             self._ctr("images", "remove", *wanted)
         named.unlink(missing_ok=True)
 
-    def _placeholder(self, report: Report, there: Iterable[str]) -> None:
-        if PLACEHOLDER not in there:
-            program = golang_build.binaries(placeholder_program(), report)["placeholder"]
-            archive = self.folder / "placeholder.tar"
-            images.write_archive(archive, PLACEHOLDER, program, user=USER)
-            self.cluster.load(archive, lambda _line: None)
-            archive.unlink()
-        for name in stood_in():
-            self._ctr("images", "tag", "--force", PLACEHOLDER, name)
+    def _placeholders(self, report: Report, there: set[str]) -> None:
+        for name, called in stood_in().items():
+            image = PLACEHOLDER.format(program=called)
+            if image not in there:
+                built = golang_build.binaries(placeholder_program(), report)["placeholder"]
+                with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+                    program = shutil.copyfile(built, Path(folder) / called)
+                    images.write_archive(Path(folder) / "image.tar", image, program, user=USER)
+                    self.cluster.load(Path(folder) / "image.tar", lambda _line: None)
+                there.add(image)
+            self._ctr("images", "tag", "--force", image, name)
 
     def _command(self) -> list[str]:
         path = packages.search_path(os.environ)

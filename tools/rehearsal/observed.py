@@ -216,12 +216,14 @@ class KubernetesObject:
 
 
 def kubernetes_objects(exported: Resource) -> list[KubernetesObject]:
-    """Those that the engine's state knows, in the order in which they were made."""
+    """Those that the engine's state knows, in the order in which they were made; also those that it was making."""
+    deployment = exported.get("deployment") or {}
+    begun = [operation["resource"] for operation in deployment.get("pending_operations") or ()]
     found = []
-    for resource in (exported.get("deployment") or {}).get("resources") or ():
+    for resource in [*(deployment.get("resources") or ()), *begun]:
         if not resource["type"].startswith("kubernetes:") or not resource.get("custom"):
             continue
-        outputs = resource.get("outputs") or {}
+        outputs = resource.get("outputs") or resource.get("inputs") or {}
         metadata = outputs.get("metadata") or {}
         if isinstance(metadata, Mapping) and metadata.get("name"):
             version = str(outputs.get("apiVersion", "v1"))

@@ -126,7 +126,8 @@ def _set_up(layout: Layout, cluster: Cluster, images: NodeImages, programs: Prog
     if settings.target != "eks":
         raise RehearsalError(f"The stack {layout.stack} is of the target {settings.target}: what is rehearsed is eks")
     os.environ.update({**REGION_KEYS, "AWS_ENDPOINT_URL": API_URL, "AWS_REGION": settings.aws.region})
-    programs.start("aws-api", [sys.executable, "-m", "moto.server", "-H", API[0], "-p", str(API[1])], API)
+    line = [sys.executable, "-m", "tools.rehearsal.api", "-H", API[0], "-p", str(API[1])]
+    programs.start("aws-api", line, API, {**os.environ, "PYTHONPATH": str(CHECKOUT)})
     queue = Queue(layout.queue, certificates)
     programs.start("memorydb", [str(server_program()), str(queue.configuration)], QUEUE)
     queue.make_whole()

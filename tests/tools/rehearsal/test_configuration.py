@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from infra.settings_reader import settings_from
-from tools.rehearsal import configuration
+from tools.rehearsal import api, configuration
 from tools.rehearsal.layout import CHECKOUT
 from tools.rehearsal.node_images import by_digest
 
@@ -62,3 +62,9 @@ def test_an_image_of_tag_and_digest_is_known_by_its_digest() -> None:
     assert by_digest("r.example:5000/a/b:v1@sha256:0") == "r.example:5000/a/b@sha256:0"
     assert by_digest("r.example:5000/a/b@sha256:0") == "r.example:5000/a/b@sha256:0"
     assert by_digest("r.example/a:v1") == "r.example/a:v1"
+
+
+def test_a_secret_is_found_by_its_name_in_any_arn() -> None:
+    arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:assistant/prod/api_key-1be139"
+    assert api.name_in(arn) == "assistant/prod/api_key"
+    assert api.name_in("assistant/prod/api_key") == "assistant/prod/api_key"
