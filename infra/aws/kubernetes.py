@@ -19,7 +19,7 @@ from infra.aws.gpu_nodes import GpuNodePool, GpuNodePoolArgs
 from infra.aws.node_pools import SystemPool, SystemPoolArgs
 from infra.kubernetes.cluster_autoscaler import ClusterAutoscaler, ClusterAutoscalerArgs
 from infra.kubernetes.device_plugin import DevicePlugin, DevicePluginArgs
-from infra.kubernetes.gpu_gate import which_pools
+from infra.kubernetes.gpu_gate import GpuGate, GpuGateArgs, which_pools
 from infra.kubernetes.load_balancer_controller import LoadBalancerController, LoadBalancerControllerArgs
 from infra.kubernetes.names import GATEWAY_PORT
 
@@ -120,8 +120,6 @@ class AwsKubernetes(pulumi.ComponentResource):
         return [controller, autoscaler, plugin]
 
     def _gate(self, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions) -> pulumi.Resource:
-        from infra.kubernetes.gpu_gate import GpuGate, GpuGateArgs
-
         context, cluster = self._args.context, self.cluster
         return GpuGate(
             "gpu-gate",

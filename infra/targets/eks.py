@@ -26,6 +26,7 @@ from infra.kubernetes import gateway, inference, worker
 from infra.kubernetes.assistant import Assistant, AssistantArgs
 from infra.kubernetes.aws_edges import aws_edges
 from infra.kubernetes.delivered_secrets import DeliveredSecrets
+from infra.kubernetes.drain import Drain, DrainArgs
 from infra.kubernetes.edges import Surroundings
 from infra.kubernetes.gpu_gate import which_pools
 from infra.kubernetes.model_store import BucketStore
@@ -92,6 +93,17 @@ class EksAssistant(pulumi.ComponentResource):
                 parent=self,
                 providers=[self.kubernetes.provider],
                 depends_on=[*self.kubernetes.ready, *identities.ready, *ready, self.edge.listener],
+            ),
+        )
+        drain = DrainArgs(namespace=self.assistant.parts.namespace, kubeconfig=self.kubernetes.cluster.kubeconfig)
+        Drain(
+            "drain",
+            drain,
+            pulumi.ResourceOptions(
+                parent=self,
+                providers=[self.kubernetes.provider],
+                # The first to go: what it drains, and what it needs for that, still stands.
+                depends_on=[self.assistant, *self.kubernetes.ready],
             ),
         )
         model = self.assistant.parts.model

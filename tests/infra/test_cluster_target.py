@@ -65,9 +65,9 @@ def test_a_change_rolls_the_pods_that_it_concerns_and_no_others(config: dict[str
     assert {part for part in ALL if before[part] != after[part]} == rolled
 
 
-def test_other_authorities_roll_what_calls_out() -> None:
+def test_other_authorities_roll_what_trusts_them() -> None:
     before, after = templates({}, "PEM"), templates({}, "another PEM")
-    assert {part for part in ALL if before[part] != after[part]} == {"worker"}
+    assert {part for part in ALL if before[part] != after[part]} == {"gateway", "worker"}
 
 
 @pytest.mark.parametrize(
