@@ -14,6 +14,7 @@ from infra.aws.identity import WorkloadRole, WorkloadRoleArgs
 
 SCHEDULE = "cron(0 3 * * ? *)"  # daily at 3, UTC
 START_MINUTES, COMPLETION_MINUTES = 60, 720
+FAILED = ("FAILED", "ABORTED", "EXPIRED")  # states of a job
 # docs.aws.amazon.com/aws-backup: what S3 needs besides the general policies.
 MANAGED = (
     "service-role/AWSBackupServiceRolePolicyForBackup",
@@ -82,10 +83,29 @@ class Backup(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=role.ready),
         )
         aws.backup.VaultNotifications(
-            f"{name}-failures",
+            f"{name}-restores",
             backup_vault_name=vault.name,
             sns_topic_arn=args.topic_arn,
-            backup_vault_events=["BACKUP_JOB_FAILED", "RESTORE_JOB_COMPLETED"],
+            backup_vault_events=["RESTORE_JOB_COMPLETED"],
             opts=own,
         )
+        self._tell_failures(name, args, vault.name)
         self.register_outputs({"vault": vault.name})
+
+    def _tell_failures(self, name: str, args: BackupArgs, vault_name: pulumi.Output[str]) -> None:
+        """By EventBridge: of the vault's own events, the one of a failed job is no longer sent
+        (docs.aws.amazon.com/aws-backup: PutBackupVaultNotifications), and the one of an ended job would be sent every day."""
+        own = pulumi.ResourceOptions(parent=self)
+        pattern = {
+            "source": ["aws.backup"],
+            "detail-type": ["Backup Job State Change"],
+            "detail": {"state": list(FAILED), "backupVaultName": [vault_name]},
+        }
+        rule = aws.cloudwatch.EventRule(
+            f"{name}-failures",
+            name=args.context.name("backup", "failures"),
+            description="A recovery point was not made",
+            event_pattern=pulumi.Output.json_dumps(pattern, sort_keys=True),
+            opts=own,
+        )
+        aws.cloudwatch.EventTarget(f"{name}-failures-told", rule=rule.name, arn=args.topic_arn, opts=own)

@@ -17,8 +17,9 @@ from infra.aws.naming import secret_name
 from infra.kubernetes.redis_connection import REDIS_PASSWORD
 from infra.settings import Settings
 
-# How long a deleted secret can be had back: the longest that AWS has where it is protected, the shortest elsewhere.
-PROTECTED_DAYS, RECOVERY_DAYS = 30, 7
+# How long a deleted secret can be had back: the longest that AWS has where it is protected. So long its name is taken, and an
+# `up` after a `down` would be refused: what is not protected goes at once.
+PROTECTED_DAYS, RECOVERY_DAYS = 30, 0
 # Control R07: a secret rotates by itself, or says why not. A Lambda could set a new value; that the platform at the other
 # end, or whoever holds the API key, takes it on as well it could not.
 ROTATION_TAG = "RotationByHand"

@@ -64,5 +64,11 @@ async def test_the_buckets_are_backed_up_daily_into_a_vault_with_a_key_and_kept_
     assert rendered.one("Selection").inputs["resources"] == buckets
     assert len(rendered.of("RolePolicyAttachment")) == 4
     assert rendered.one("VaultNotifications").inputs["snsTopicArn"] == TOPIC
+    # AWS Backup no longer sends BACKUP_JOB_FAILED to a topic.
+    assert rendered.one("VaultNotifications").inputs["backupVaultEvents"] == ["RESTORE_JOB_COMPLETED"]
+    pattern = json.loads(rendered.one("EventRule").inputs["eventPattern"])
+    assert pattern["detail"] == {"state": ["FAILED", "ABORTED", "EXPIRED"], "backupVaultName": ["assistant-prod-backup"]}
+    target = rendered.one("EventTarget").inputs
+    assert (target["rule"], target["arn"]) == ("assistant-prod-backup-failures", TOPIC)
     unprotected = await render_component(make, aws_settings("dev"), stack="dev")
     assert unprotected.one("Vault").inputs["forceDestroy"] is True

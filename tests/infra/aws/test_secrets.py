@@ -37,7 +37,7 @@ def test_there_is_a_secret_for_what_the_stack_has(groups, names):
     assert secret_names(aws_settings("prod", **groups)) == names
 
 
-async def test_a_secret_is_made_empty_with_the_stacks_key_and_can_be_had_back():
+async def test_a_secret_is_made_empty_with_the_stacks_key_and_can_be_had_back_where_it_is_protected():
     rendered = await render_component(secrets, aws_settings("prod", platforms=GENERIC))
     assert not rendered.of("SecretVersion")
     found = {it.inputs["name"]: it.inputs for it in rendered.of("aws:secretsmanager/secret:Secret")}
@@ -46,7 +46,8 @@ async def test_a_secret_is_made_empty_with_the_stacks_key_and_can_be_had_back():
     assert {it["recoveryWindowInDays"] for it in found.values()} == {30}
     assert all(it["tags"][ROTATION_TAG] for it in found.values())
     dev = await render_component(secrets, aws_settings("dev"), stack="dev")
-    assert {it.inputs["recoveryWindowInDays"] for it in dev.of("aws:secretsmanager/secret:Secret")} == {7}
+    # Elsewhere its name must be free for the next `up`.
+    assert {it.inputs["recoveryWindowInDays"] for it in dev.of("aws:secretsmanager/secret:Secret")} == {0}
 
 
 async def test_nobody_reads_it_without_tls_or_from_another_account():
