@@ -103,8 +103,8 @@ test-cluster: environment ## The stack on a real Kubernetes, and compose.yaml: r
 	@$(venv) -m tools.images build > /dev/null
 	@$(venv) -m tools.suites "api server" cluster "plugin and compose"
 
-test-cloud: environment ## The AWS stacks through their lives, by stand-ins
-	@$(venv) -m tools.suites cloud
+test-cloud: environment ## The AWS stacks through their lives, by stand-ins (ALL=1: a failure at every resource; SEED=… another sample)
+	@$(if $(filter 1,$(ALL)),ASSISTANT_CLOUD_ALL=1) $(if $(value SEED),ASSISTANT_CLOUD_SEED='$(SEED)') $(venv) -m tools.suites cloud
 
 test-bootstrap: environment ## The set-up from nothing: empty HOME, cache and PATH (up to 10 minutes)
 	@$(venv) -m pytest -q tests/bootstrap -m bootstrap

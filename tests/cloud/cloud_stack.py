@@ -5,19 +5,23 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aws.failing import VARIABLE as FAILURES
 from aws.world import Record, orphans
 from deployment import CHECKOUT, Deployment, Run, engine_of
 from ecs_stand_in import pointer
 from plugin.choice import PERMISSION, folder_of
 
 from infra.aws.naming import secret_name
-from infra.profiles import Profile
+from infra.profiles import Profile, merged
 from tools.pulumi.environment import with_folders
+from tools.rehearsal.standing_in import resources
 
 PLUGINS = ("aws", "docker-build")
 RECORDED = folder_of("kubernetes").parent / "recorded"
@@ -32,34 +36,63 @@ NEEDED: Mapping[Profile, Mapping[str, Any]] = {
     }
     for profile in ("dev", "staging", "prod", "serverless")
 }
-GROUPS = ("eks", "notifications", "network")  # whose parts a profile sets as well
+Rules = Sequence[Mapping[str, Any]]
 
 
 @dataclass(kw_only=True)
 class CloudStack(Deployment):
-    """``world``: what exists at the stand-in. ``api``: moto. ``sources``: as if the images' had changed, another value."""
+    """``world``: what exists at the stand-in. ``api``: moto. ``failures``: rules of :mod:`aws.failing`. ``sources``: as if the
+    images' had changed, another value."""
 
     world: Path
     api: Any
-    failures: list[dict[str, Any]] = field(default_factory=list)
+    failures: Rules = ()
     sources: str = ""
 
+    def begin(self, profile: Profile, **groups: Any) -> None:
+        """Its configuration, with ``groups`` over what is needed, and the stack itself."""
+        self.configure(**merged(NEEDED[profile], groups))
+        self.engine.prepare()
+
     def pulumi(self, command: str, *arguments: str) -> Run:
-        """With ``failures`` of :mod:`aws.failing` on demand."""
         before = self.engine
-        asked = {"ASSISTANT_AWS_FAILURES": json.dumps(self.failures), "ASSISTANT_DOCKER_BUILD_VERSION": self.sources}
-        environment = {**before.environment, **asked}
-        self.engine = dataclasses.replace(before, environment=environment)
+        self.engine = dataclasses.replace(before, environment=self._environment())
         try:
             return super().pulumi(command, *arguments)
         finally:
             self.engine = before
 
+    def down(self) -> subprocess.CompletedProcess[str]:
+        """``make down``."""
+        done = subprocess.run(
+            [sys.executable, "-m", "tools.stack", "--stack", self.engine.stack, "down"],
+            cwd=CHECKOUT,
+            env=self._environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=self.up_seconds,
+        )
+        self.screens.append(done.stdout)
+        return done
+
+    def _environment(self) -> dict[str, str]:
+        asked = {FAILURES: json.dumps(self.failures), "ASSISTANT_DOCKER_BUILD_VERSION": self.sources}
+        return {**self.engine.environment, **asked}
+
     def records(self) -> list[Record]:
         return orphans(self.world)
 
-    def of(self, token: str) -> list[Record]:
-        return [record for record in self.records() if record.token == token]
+    def there(self) -> list[Mapping[str, Any]]:
+        """The records, as :mod:`tools.rehearsal.observed` looks at them."""
+        return resources(self.world)
+
+    def objects(self) -> list[str]:
+        """Kind and name of what is recorded for Kubernetes."""
+        file = self.folder / "objects.json"
+        found: list[str] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+        return found
 
     def secrets(self) -> dict[str, str]:
         client, found = self.api.client("secretsmanager"), {}
@@ -76,10 +109,22 @@ class CloudStack(Deployment):
     def secret_place(self, name: str) -> str:
         return secret_name(self.engine.stack, name)
 
+    def misremembered(self) -> list[str]:
+        """Where the state and the world disagree on what of AWS there is."""
+        exported = json.loads(self.engine.read("stack", "export"))["deployment"]
+        known = [
+            f"{it['type']} {it['id']}"
+            for it in exported.get("resources") or ()
+            if it.get("custom") and it["type"].startswith("aws:") and not it.get("external")
+        ]
+        exist = self.leftovers()
+        begun = [f"begun and not ended: {it['resource']['urn']}" for it in exported.get("pending_operations") or ()]
+        twice = [f"twice in the state: {it}" for it in sorted(set(known)) if known.count(it) > 1]
+        unknown = [f"unknown to the state: {it}" for it in sorted(set(exist) - set(known))]
+        return [*begun, *twice, *unknown, *(f"in the state alone: {it}" for it in sorted(set(known) - set(exist)))]
 
-def make_cloud(
-    folder: Path, api: Any, profile: Profile, elsewhere: Mapping[str, str] | None = None, **groups: Any
-) -> CloudStack:
+
+def make_cloud(folder: Path, api: Any, profile: Profile, elsewhere: Mapping[str, str] | None = None) -> CloudStack:
     """``elsewhere``: by service, in boto3's words, the address of what answers in moto's place."""
     world = folder / "world.json"
     (folder / "manifest.json").write_bytes(pointer())
@@ -101,7 +146,7 @@ def make_cloud(
         "PULUMI_HOME": str(folder / "pulumi-home"),
     }
     environment.pop("AWS_DEFAULT_REGION", None)
-    stack = CloudStack(
+    return CloudStack(
         engine=dataclasses.replace(engine, environment=environment),
         folder=folder,
         platform_host="",
@@ -109,31 +154,6 @@ def make_cloud(
         world=world,
         api=api,
     )
-    stack.configure(**merged(NEEDED[profile], groups))
-    stack.engine.prepare()
-    return stack
 
 
-def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    from infra.profiles import merged as over_
-
-    return over_(under, over)
-
-
-def replaced(run: Run) -> set[str]:
-    """The names of what a run has replaced or deleted."""
-    return {name for name, operation in run.changed.items() if "replace" in operation or operation == "delete"}
-
-
-def of_types(run: Run, types: Iterable[str]) -> list[str]:
-    """URNs of the given types that a run has changed."""
-    wanted = tuple(types)
-    urns = [
-        event["resOutputsEvent"]["metadata"]["urn"]
-        for event in run.events
-        if "resOutputsEvent" in event and event["resOutputsEvent"]["metadata"]["op"] not in ("same", "read")
-    ]
-    return [urn for urn in urns if urn.split("::")[2].rpartition("$")[2] in wanted]
-
-
-__all__ = ["CHECKOUT", "CloudStack", "make_cloud", "of_types", "replaced"]
+__all__ = ["CHECKOUT", "CloudStack", "Rules", "make_cloud"]
