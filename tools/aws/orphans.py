@@ -8,11 +8,12 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.aws.naming import log_group
+from infra.aws.naming import log_group, physical
 from infra.aws.session import client, session
 from infra.settings import Settings
 from tools.stack.engine import EngineError
 
+CLUSTER = 100  # the longest name, of EKS and ECS alike in this stack
 GONE = frozenset({"terminated", "deleted", "deleting", "PendingDeletion"})
 
 
@@ -137,6 +138,15 @@ def _interfaces(ec2: Any, stack: str) -> Iterable[str]:
 
 
 def _groups(opened: Any, stack: str) -> Iterable[str]:
-    """Log groups that a service has made anew after theirs was deleted."""
-    pages = client(opened, "logs").get_paginator("describe_log_groups").paginate(logGroupNamePrefix=f"{log_group(stack)}/")
+    """Log groups that a service has made, or made anew after theirs was deleted: EKS writes on for minutes, and the next `up`
+    would find the name of its group taken."""
+    cluster = physical(stack, longest=CLUSTER)
+    prefixes = (
+        log_group(stack),
+        f"/aws/eks/{cluster}",
+        f"/aws/containerinsights/{cluster}",
+        f"/aws/ecs/containerinsights/{cluster}",
+    )
+    logs = client(opened, "logs").get_paginator("describe_log_groups")
+    pages = [page for prefix in prefixes for page in logs.paginate(logGroupNamePrefix=f"{prefix}/")]
     return [group["arn"].removesuffix(":*") for page in pages for group in page["logGroups"]]

@@ -57,6 +57,14 @@ def test_log_groups_that_a_service_made_anew_and_interfaces_are_found_without_ta
     assert not any("production" in arn for arn in left)
 
 
+@pytest.mark.parametrize("group", ["/aws/eks/assistant-prod/cluster", "/aws/ecs/containerinsights/assistant-prod/performance"])
+def test_a_log_group_under_a_services_own_name_is_found_before_an_up_finds_it_taken(aws, settings_with, group):
+    aws("logs").create_log_group(logGroupName=group)
+    aws("logs").create_log_group(logGroupName=group.replace("-prod", "-prod2"))
+    (left,) = orphans.find("prod", settings_with()).left
+    assert left.endswith(f":log-group:{group}")
+
+
 def test_the_state_of_make_bootstrap_is_no_orphan():
     assert orphans.retained("arn:aws:kms:eu-central-1:1:key/x", {"Purpose": "pulumi-state"}, "Enabled")
 
