@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
+from collector import collector_off
 from pulumi.runtime import mocks
 
 from infra.aws.context import AwsContext, context, partition_of, provider
@@ -151,6 +152,7 @@ async def render_component(
     chosen = settings or aws_settings(stack)
     recorder = AwsRecorder(chosen.aws.region, answers)
     mocks.set_mocks(recorder, project="assistant", stack=stack)
-    recorder.rendered.made = make(context(stack, chosen, pulumi.InvokeOptions(provider=provider(stack, chosen))))
-    await pulumi.runtime.stack.wait_for_rpcs()
+    with collector_off():
+        recorder.rendered.made = make(context(stack, chosen, pulumi.InvokeOptions(provider=provider(stack, chosen))))
+        await pulumi.runtime.stack.wait_for_rpcs()
     return recorder.rendered

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pulumi
 import pytest
+from collector import collector_off
 from pulumi.runtime import mocks
 
 from infra.local.health import Check
@@ -116,8 +117,9 @@ class KubernetesObjects(mocks.Mocks):
     async def rendered(self, make: Callable[[], Any]) -> dict[str, dict[str, dict[str, Any]]]:
         """What ``make`` registered. Pulumi ties its state to the running event loop, so it is set up here."""
         mocks.set_mocks(self, project="assistant", stack="cluster")
-        make()
-        await pulumi.runtime.stack.wait_for_rpcs()
+        with collector_off():
+            make()
+            await pulumi.runtime.stack.wait_for_rpcs()
         return self.objects
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import pulumi
 import yaml
+from collector import collector_off
 from pulumi.runtime import mocks, rpc
 
 from infra.generated.certificate import CertificateProvider
@@ -117,8 +118,9 @@ async def registered(settings: Settings, authorities: str | None = None) -> Rend
     """Run the program within a test's event loop."""
     recorder = Recorder()
     mocks.set_mocks(recorder, project="assistant", stack="cluster")
-    outputs = ClusterAssistant("assistant", settings, CONNECTION, authorities).outputs()
-    await pulumi.runtime.stack.wait_for_rpcs()
+    with collector_off():
+        outputs = ClusterAssistant("assistant", settings, CONNECTION, authorities).outputs()
+        await pulumi.runtime.stack.wait_for_rpcs()
     return Rendered(settings, outputs, recorder.registered)
 
 
