@@ -28,6 +28,7 @@ from infra.kubernetes.cluster_parts import (
     NAMESPACE,
     Rule,
     account_with_rights,
+    before_nodes,
     labels_of,
     metadata_of,
     selector_of,
@@ -92,11 +93,13 @@ class ClusterAutoscalerArgs:
 class ClusterAutoscaler(pulumi.ComponentResource):
     """``deployment``: ready when it leads. ``opts`` carry both providers, AWS' and the cluster's."""
 
+    association: pulumi.Resource
     deployment: Deployment
 
     def __init__(self, name: str, args: ClusterAutoscalerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("assistant:kubernetes:ClusterAutoscaler", name, {}, opts)
         own = pulumi.ResourceOptions(parent=self)
+        early = before_nodes(opts)
         role = WorkloadRole(
             f"{name}-identity",
             WorkloadRoleArgs(
@@ -106,7 +109,7 @@ class ClusterAutoscaler(pulumi.ComponentResource):
                 words=("cluster", "autoscaler"),
                 trust=pod_trust(NAMESPACE, PROGRAM, args.cluster),
             ),
-            own,
+            early,
         )
         association = aws.eks.PodIdentityAssociation(
             f"{name}-association",
@@ -114,10 +117,11 @@ class ClusterAutoscaler(pulumi.ComponentResource):
             namespace=NAMESPACE,
             service_account=PROGRAM,
             role_arn=role.arn,
-            opts=own,
+            opts=early,
         )
         rights = account_with_rights(name, PROGRAM, EVERYWHERE, AT_HOME, own)
         image = args.image or cluster_autoscaler(args.context.settings.eks.version)
+        self.association = association
         self.deployment = Deployment(
             f"{name}-deployment",
             metadata=metadata_of(PROGRAM),

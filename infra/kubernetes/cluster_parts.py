@@ -100,6 +100,15 @@ def account_with_rights(
     return [account, cluster_role, cluster_binding, role, binding]
 
 
+def before_nodes(opts: pulumi.ResourceOptions | None) -> pulumi.ResourceOptions:
+    """For the role of a program that waits for nodes: beside its component and not in it, so that it does not wait as well.
+
+    EKS tells its webhook of an association seconds after it has answered (docs.aws.amazon.com/eks: pod-identities), and a pod
+    that is made within them has no credentials, however often its containers start again.
+    """
+    return pulumi.ResourceOptions(parent=opts.parent if opts else None)
+
+
 def unprivileged_pod() -> PodSecurityContextArgs:
     return PodSecurityContextArgs(
         run_as_non_root=True,

@@ -50,6 +50,7 @@ from infra.kubernetes.cluster_parts import (
     NAMESPACE,
     Rule,
     account_with_rights,
+    before_nodes,
     cluster_metadata_of,
     labels_of,
     metadata_of,
@@ -118,11 +119,13 @@ class LoadBalancerControllerArgs:
 class LoadBalancerController(pulumi.ComponentResource):
     """``ready``: what a binding depends on. ``opts`` carry both providers, AWS' and the cluster's."""
 
+    association: pulumi.Resource
     ready: list[pulumi.Resource]
 
     def __init__(self, name: str, args: LoadBalancerControllerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("assistant:kubernetes:LoadBalancerController", name, {}, opts)
         own = pulumi.ResourceOptions(parent=self)
+        early = before_nodes(opts)
         role = WorkloadRole(
             f"{name}-identity",
             WorkloadRoleArgs(
@@ -132,7 +135,7 @@ class LoadBalancerController(pulumi.ComponentResource):
                 words=("load", "balancer", "controller"),
                 trust=pod_trust(NAMESPACE, PROGRAM, args.cluster),
             ),
-            own,
+            early,
         )
         association = aws.eks.PodIdentityAssociation(
             f"{name}-association",
@@ -140,7 +143,7 @@ class LoadBalancerController(pulumi.ComponentResource):
             namespace=NAMESPACE,
             service_account=PROGRAM,
             role_arn=role.arn,
-            opts=own,
+            opts=early,
         )
         kinds = [target_group_bindings(f"{name}-bindings", own), ingress_class_params(f"{name}-ingress-class-params", own)]
         rights = account_with_rights(name, PROGRAM, EVERYWHERE, AT_HOME, own)
@@ -167,6 +170,7 @@ class LoadBalancerController(pulumi.ComponentResource):
             spec=PodDisruptionBudgetSpecArgs(max_unavailable=1, selector=LabelSelectorArgs(match_labels=selector_of(PROGRAM))),
             opts=own,
         )
+        self.association = association
         self.ready = [deployment, self._webhooks(name, certificate, deployment)]
         self.register_outputs({})
 

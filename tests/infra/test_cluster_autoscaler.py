@@ -15,9 +15,9 @@ from infra.settings import Settings
 
 
 async def rendered(settings: Settings | None = None, image: str | None = None) -> Rendered:
-    def make(context: AwsContext) -> None:
+    def make(context: AwsContext) -> ClusterAutoscaler:
         args = ClusterAutoscalerArgs(context=context, cluster="c", cluster_name="c", image=image)
-        ClusterAutoscaler("autoscaler", args)
+        return ClusterAutoscaler("autoscaler", args)
 
     return await render_component(make, settings)
 
@@ -72,3 +72,10 @@ async def test_its_version_is_the_clusters_or_an_image_of_yours():
     assert other["image"] == "mirror/ca@sha256:1"
     with pytest.raises(DeploymentError, match=r"no Cluster Autoscaler for Kubernetes 1\.20"):
         cluster_autoscaler("1.20")
+
+
+async def test_its_role_is_associated_without_waiting_for_nodes():
+    """The webhook hears of it seconds later, and a pod that is made until then never gets credentials."""
+    made = (await rendered()).made
+    assert "ClusterAutoscaler" in (await made.urn.future())
+    assert "ClusterAutoscaler$" not in (await made.association.urn.future())

@@ -116,3 +116,10 @@ async def test_in_china_nothing_names_another_partition():
     found = await rendered(aws_settings("prod", aws={"region": "cn-north-1"}))
     texts = json.dumps([it.inputs for it in found.resources if "tg/" not in json.dumps(it.inputs, default=str)], default=str)
     assert "arn:aws:" not in texts
+
+
+async def test_its_role_is_associated_without_waiting_for_nodes():
+    """The webhook hears of it seconds later, and a pod that is made until then never gets credentials."""
+    made = (await rendered()).made
+    assert "LoadBalancerController" in (await made.urn.future())
+    assert "LoadBalancerController$" not in (await made.association.urn.future())
