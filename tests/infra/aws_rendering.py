@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from typing import Any
 
 import pulumi
 from collector import collector_off
-from pulumi.runtime import mocks
+from pulumi.runtime import mocks, rpc
 
 from infra.aws.context import AwsContext, context, partition_of, provider
 from infra.generated.certificate import CertificateProvider
@@ -17,6 +18,7 @@ from infra.settings import Settings
 from infra.settings_reader import settings_from
 
 ACCOUNT = "123456789012"
+SIGNATURE = rpc._special_sig_key  # what marks a wrapped value
 MINIMAL: Mapping[str, Any] = {
     "edge": {"domain": "assistant.example.com", "zone": "example.com"},
     "eks": {"deployerCidrs": ["203.0.113.0/24"]},
@@ -28,6 +30,7 @@ INVOKES: Mapping[str, Callable[[mocks.MockCallArgs, str], dict[str, Any]]] = {
         "id": ACCOUNT,
         "userId": "AIDAEXAMPLE",
     },
+    "aws:route53/getZone:getZone": lambda args, _region: {"zoneId": "Z1", "id": "Z1", "name": args.args["name"]},
     "aws:ecr/getAuthorizationToken:getAuthorizationToken": lambda _args, region: {
         "userName": "AWS",
         "password": "token",
@@ -156,3 +159,29 @@ async def render_component(
         recorder.rendered.made = make(context(stack, chosen, pulumi.InvokeOptions(provider=provider(stack, chosen))))
         await pulumi.runtime.stack.wait_for_rpcs()
     return recorder.rendered
+
+
+KUBERNETES = "kubernetes:"
+
+
+def eks_objects(namespace: str, **groups: Any) -> list[dict[str, Any]]:
+    """Every Kubernetes object of an EKS stack whose assistant goes into ``namespace``. Not from within an event loop."""
+    from hooks_taken import hooks_taken
+
+    from infra.targets.eks import EksAssistant
+
+    settings = aws_settings("prod", **{**groups, "cluster": {"namespace": namespace}})
+    with hooks_taken():
+        rendered = asyncio.run(render_component(lambda context: EksAssistant("assistant", context), settings))
+    return [_plain(it.inputs) for it in rendered.resources if it.type.startswith(KUBERNETES) and "kind" in it.inputs]
+
+
+def _plain(value: Any) -> Any:
+    """On the way every number is a float, and a secret is wrapped; the API server is sent neither."""
+    if isinstance(value, dict):
+        if SIGNATURE in value:
+            return _plain(value["value"])
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

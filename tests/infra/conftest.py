@@ -14,6 +14,7 @@ import psutil
 import pulumi
 import pytest
 from collector import collector_off
+from hooks_taken import hooks_taken
 from pulumi.runtime import mocks
 
 from infra.local.health import Check
@@ -139,16 +140,7 @@ def cluster_settings() -> Callable[..., Settings]:
 
 
 @pytest.fixture(autouse=True)
-def hooks(monkeypatch: pytest.MonkeyPatch) -> list[pulumi.ResourceHook]:
-    """The resource hooks that a program registers. Pulumi's mocks know none: a resource with a hook would fail there."""
-    registered: list[pulumi.ResourceHook] = []
-
-    class Callbacks:
-        def register_resource_hook(self, hook: pulumi.ResourceHook) -> None:
-            registered.append(hook)
-
-    async def callbacks() -> Callbacks:
-        return Callbacks()
-
-    monkeypatch.setattr("pulumi.runtime.resource._get_callbacks", callbacks)
-    return registered
+def hooks() -> Iterator[list[pulumi.ResourceHook]]:
+    """The resource hooks that a program registers."""
+    with hooks_taken() as registered:
+        yield registered

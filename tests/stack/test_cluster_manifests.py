@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from aws_rendering import eks_objects
 from deployment import CHECKOUT
 from kubectl import KUBECONFIG, Kubectl, bare_pod, wait_until
 from rendering import render
@@ -112,14 +113,47 @@ def test_the_api_server_takes_every_object_strictly(kubectl: Kubectl, empty_name
     """Field by field, admission and custom kinds included; a field that it does not know would be an error, not a warning."""
     documents = _rendered(variant, empty_namespace)
     assert len(documents) >= 20
-    done = kubectl(
+    done = _dry_run(kubectl, empty_namespace, documents)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == len(documents)  # a line for each that was taken
+
+
+def test_the_api_server_takes_every_object_of_an_eks_stack_strictly(kubectl: Kubectl, empty_namespace: str) -> None:
+    """The same components with other arguments, and what a cluster of the stack's own gets besides: controllers, the owner of
+    GPUs, the gate. The kind of the bindings is the stack's own, so it is there meanwhile."""
+    pool = {"name": "l4", "instanceTypes": ["g6.xlarge"], "minimum": 1}
+    platform = {"generic": {"url": "https://platform.example.com"}}
+    documents = eks_objects(empty_namespace, gpuPools=[pool], platforms=platform)
+    kinds = {it["kind"] for it in documents}
+    assert kinds >= {"CustomResourceDefinition", "TargetGroupBinding", "DaemonSet", "Deployment", "Job", "ClusterRole"}
+    definitions = {it["metadata"]["name"]: it for it in documents if it["kind"] == "CustomResourceDefinition"}
+    missing = [name for name in definitions if kubectl("get", "crd", name, check=False).returncode]
+    for name in missing:
+        kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(definitions[name]))
+        kubectl("wait", "--for=condition=Established", f"crd/{name}", "--timeout=20s")
+    places = {it["metadata"].get("namespace", empty_namespace) for it in documents}
+    try:
+        refused = [
+            done.stderr for place in sorted(places) if (done := _dry_run(kubectl, place, _of(documents, place))).returncode
+        ]
+    finally:
+        if missing:
+            kubectl("delete", "crd", *missing)
+    assert refused == []
+
+
+def _of(documents: list[dict[str, Any]], place: str) -> list[dict[str, Any]]:
+    """Those of one namespace. The stack's own namespace is there already; what belongs to none may go with any."""
+    return [it for it in documents if it["metadata"].get("namespace", place) == place and it["kind"] != "Namespace"]
+
+
+def _dry_run(kubectl: Kubectl, place: str, documents: list[dict[str, Any]]) -> subprocess.CompletedProcess[str]:
+    return kubectl(
         *("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "--filename=-"),
-        f"--namespace={empty_namespace}",
+        f"--namespace={place}",
         stdin=yaml.safe_dump_all(documents),
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == len(documents)  # a line for each that was taken
 
 
 def test_kube_score_finds_nothing_unexplained(tmp_path: Path) -> None:
