@@ -15,6 +15,9 @@ Profile = Literal["dev", "staging", "prod", "serverless"]
 # stack's configuration; docs/models.md says what is coming for Chinese.
 SERIOUS_MODEL = "hf:bartowski/SmolLM2-1.7B-Instruct-GGUF#SmolLM2-1.7B-Instruct-Q8_0.gguf"
 
+# On a node of two CPUs nothing finds room that asks for both: kubelet and EKS' own pods have half of one.
+SMALL_NODES: Mapping[str, Any] = {"inference": {"cpu": "1", "cpuLimit": "2"}, "model": {"cpuLimit": "2"}}
+
 PROFILES: Mapping[Profile, Mapping[str, Any]] = {
     "dev": {
         "target": "eks",
@@ -23,6 +26,7 @@ PROFILES: Mapping[Profile, Mapping[str, Any]] = {
         "memorydb": {"nodeType": "db.t4g.small", "replicas": 0, "snapshotDays": 7},
         "retention": {"logsDays": 30, "auditDays": 30, "backupDays": 7},
         "notifications": {"monthlyBudget": 500},
+        "resources": SMALL_NODES,
         "protection": False,
     },
     "staging": {
@@ -32,6 +36,7 @@ PROFILES: Mapping[Profile, Mapping[str, Any]] = {
         "memorydb": {"nodeType": "db.t4g.small", "replicas": 1, "snapshotDays": 7},
         "retention": {"logsDays": 365, "auditDays": 90, "backupDays": 35},
         "notifications": {"monthlyBudget": 1000},
+        "resources": SMALL_NODES,
         "protection": False,
     },
     "prod": {
