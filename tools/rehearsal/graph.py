@@ -11,8 +11,9 @@ Resource = Mapping[str, Any]
 ROOT_TYPE = "pulumi:pulumi:Stack"
 DEPTH = 2  # components below the outermost one that get cards of their own
 LINES = 7  # kinds named on a card; further ones are counted
-WIDTH, LINE, HEAD, PAD = 212, 16, 40, 10
-GAP_X, GAP_Y, MARGIN = 70, 18, 20
+LONGEST = 29  # characters of a kind
+WIDTH, LINE, HEAD, PAD = 200, 15, 38, 10  # pixels, as are the next
+GAP_X, GAP_Y, MARGIN = 44, 14, 8
 
 
 @dataclass(kw_only=True)
@@ -32,7 +33,7 @@ class Card:
     @property
     def lines(self) -> list[str]:
         listed = sorted(self.kinds.items(), key=lambda item: (-item[1], item[0]))
-        shown = [f"{number} × {kind}" if number > 1 else kind for kind, number in listed[:LINES]]
+        shown = [_short(f"{number} × {kind}" if number > 1 else kind) for kind, number in listed[:LINES]]
         more = sum(number for _, number in listed[LINES:])
         return [*shown, *([f"and {more} more"] if more else [])]
 
@@ -96,6 +97,10 @@ def _kind(token: str) -> str:
     if package == "pulumi-python":
         return module.partition("/")[2] or name
     return f"{service} {name}".strip()
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def columns(found: Sequence[Card]) -> list[list[Card]]:
@@ -162,7 +167,7 @@ def _box(x: int, y: int, card: Card) -> str:
         f'<text x="{x + PAD}" y="{y + HEAD + 8 + LINE * index}" class="kind">{escape(line)}</text>'
         for index, line in enumerate(card.lines)
     )
-    title = escape(card.title)
+    title = escape(_short(card.title))
     return (
         f'<g><rect x="{x}" y="{y}" width="{WIDTH}" height="{card.height}" rx="6" class="card {_tone(card)}"/>'
         f'<text x="{x + PAD}" y="{y + 22}" class="title">{title}</text>'

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -39,6 +40,7 @@ FAILED_WORDS = "InsufficientInstanceCapacity"
 READY_SECONDS = 60.0
 PROBE_SECONDS = 0.5
 LINES = 12
+ASKED_AT_ONCE = 6  # objects of Kubernetes
 POLICY_PACK_NAME = "assistant"  # as in policies/PulumiPolicy.yaml
 SUMMARY = re.compile(r"^(\d+ (?:passed|failed|error|skipped).*) in [\d.]+s", re.MULTILINE)
 
@@ -253,7 +255,9 @@ class Life:
 
     def _orphans(self) -> Outcome:
         self.left = observed.left(resources(self.stage.layout.world))
-        there = [str(item) for item in self.objects.values() if self._exists(item)]
+        with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
+            found = pool.map(self._exists, self.objects.values())
+            there = [str(item) for item, exists in zip(self.objects.values(), found, strict=True) if exists]
         orphans = [*self.left.orphans, *there]
         if orphans:
             raise RehearsalError(f"{len(orphans)} orphans\n" + "\n".join(orphans))

@@ -40,7 +40,7 @@ def page(stage: Stage, life: Life, done: Sequence[Done], now: datetime.datetime)
     sections = [
         _section("Phases", _phases(done)),
         _section("What is open to the world", _open(life)),
-        _section("Resources", _resources(life), wide=True),
+        _section("Resources", _resources(life)),
         _section("Cost", _cost(stage)),
         _section("Alarms", _alarms(life)),
         _section("Preflight", _preflight(life.preflight)),
@@ -126,7 +126,9 @@ def _alarms(life: Life) -> str:
         (alarm.name, alarm.severity, alarm.summary, alarm.condition, alarm.duration, alarm.measured)
         for alarm in observed.alarms(life.world)
     ]
-    return f"<p>{len(rows)} alarms.</p>" + _table(("Name", "", "Meaning", "Threshold", "For", "Measured"), rows, small=(5,))
+    return f"<p>{len(rows)} alarms.</p>" + _table(
+        ("Name", "", "Meaning", "Threshold", "For", "Measured"), rows, small=(5,), numbers=(3, 4)
+    )
 
 
 def _preflight(found: Sequence[Check]) -> str:
