@@ -126,8 +126,9 @@ class Edge(pulumi.ComponentResource):
 
     def _load_balancer(self, group: aws.ec2.SecurityGroup) -> aws.lb.LoadBalancer:
         args = self._args
-        # It proves that it can write its log before it comes up, so the bucket's policy has to be there.
-        after = pulumi.ResourceOptions(depends_on=[args.access_logs])
+        # It proves that it can write its log before it comes up, so the bucket's policy has to be there. AWS makes none in a
+        # network without a way to the internet, nor lets that go while it stands.
+        after = pulumi.ResourceOptions(depends_on=[args.access_logs, args.network])
         return aws.lb.LoadBalancer(
             f"{self._name}-load-balancer",
             name=args.context.name("edge", longest=LOAD_BALANCER),

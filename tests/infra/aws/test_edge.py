@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pulumi
+import pulumi_aws as aws
 import pytest
 from aws_rendering import aws_settings, render_component
 
@@ -27,11 +27,22 @@ class Bucket(pulumi.ComponentResource):
         super().__init__("assistant:test:Bucket", "access-logs")
 
 
-async def render(profile: str = "prod", **groups: Any):
-    network: Any = SimpleNamespace(vpc_id="the-vpc", vpc_cidr="10.40.0.0/16", public_subnet_ids=["public-a", "public-b"])
+class Network(pulumi.ComponentResource):
+    """``late``: its way to the internet, which is made after its subnets are."""
 
+    vpc_id, vpc_cidr, public_subnet_ids = "the-vpc", "10.40.0.0/16", ("public-a", "public-b")
+
+    def __init__(self) -> None:
+        super().__init__("assistant:test:Network", "network")
+        child = pulumi.ResourceOptions(parent=self)
+        vpc = aws.ec2.Vpc("late-vpc", cidr_block=self.vpc_cidr, opts=child)
+        aws.ec2.InternetGateway("late-internet", vpc_id=vpc.id, opts=child)
+
+
+async def render(profile: str = "prod", **groups: Any):
     def make(context):
         bucket: Any = Bucket()
+        network: Any = Network()
         return Edge("edge", EdgeArgs(context=context, network=network, access_logs=bucket, log_key_arn="the-key"))
 
     return await render_component(make, aws_settings(profile, **groups), answers=ANSWERS, stack=profile)
@@ -129,3 +140,8 @@ async def test_says_where_it_is():
     assert made.url == f"https://{DOMAIN}"
     assert await made.load_balancer_suffix.future()
     assert set(made.target_group_suffixes) == {"api", "generating"}
+
+
+async def test_the_load_balancer_waits_for_the_networks_way_to_the_internet():
+    order = [it.name for it in (await render()).resources]
+    assert order.index("late-internet") < order.index("edge-load-balancer")
