@@ -103,8 +103,8 @@ test-cluster: environment ## The stack on a real Kubernetes, and compose.yaml: r
 	@$(venv) -m tools.images build > /dev/null
 	@$(venv) -m tools.suites "api server" cluster "plugin and compose"
 
-test-cloud: environment ## The AWS stacks through their lives, by stand-ins (ALL=1: a failure at every resource; SEED=… another sample)
-	@$(if $(filter 1,$(ALL)),ASSISTANT_CLOUD_ALL=1) $(if $(value SEED),ASSISTANT_CLOUD_SEED='$(SEED)') $(venv) -m tools.suites cloud
+test-cloud: environment ## The AWS stacks through their lives, by stand-ins (ALL=1: failing at every resource; SEED=… at others)
+	@$(venv) -m tools.suites cloud
 
 test-bootstrap: environment ## The set-up from nothing: empty HOME, cache and PATH (up to 10 minutes)
 	@$(venv) -m pytest -q tests/bootstrap -m bootstrap
@@ -133,3 +133,5 @@ say: export SENTENCE = $(value TEXT)
 set: export SETTING = $(value KEY)
 set: export WANTED = $(value VALUE)
 model-pin: export PINNED_MODEL = $(value MODEL)
+test-cloud: export ASSISTANT_CLOUD_ALL = $(ALL)
+test-cloud: export ASSISTANT_CLOUD_SEED = $(value SEED)

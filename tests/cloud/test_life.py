@@ -8,7 +8,8 @@ of failures, with nothing left but what is kept on purpose.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 from cloud_stack import CloudStack
@@ -18,11 +19,21 @@ from infra.profiles import PROFILES
 from tools.rehearsal import observed, runs
 
 ALL = os.environ.get("ASSISTANT_CLOUD_ALL") == "1"
-SEED = os.environ.get("ASSISTANT_CLOUD_SEED", "1")
+SEED = os.environ.get("ASSISTANT_CLOUD_SEED") or "1"
 pytestmark = [pytest.mark.cloud, pytest.mark.timeout(7200 if ALL else 900)]
 Cloud = Callable[..., CloudStack]
 Tell = Callable[[str], None]
 
+# What no profile sets by itself, and one of the lives has.
+MORE: Mapping[str, Mapping[str, Any]] = {
+    "staging": {
+        "gpuPools": [
+            {"name": "l4", "instanceTypes": ["g6.xlarge"], "minimum": 1},
+            {"name": "spot", "instanceTypes": ["g5.xlarge"], "image": "bottlerocket", "capacity": "spot", "timeSlices": 2},
+        ],
+        "inference": {"device": "cuda"},
+    }
+}
 OF = 80  # about three resources of each error and operation in a stack of 250
 EVERY = [
     {"urn": "*", "operation": operation, "error": error, "each": True}
@@ -45,7 +56,7 @@ UPS = 400 if ALL else 12
 @pytest.mark.parametrize("profile", ["prod", "serverless", "staging", "dev"])
 def test_a_stack_lives_from_nothing_to_nothing(cloud: Cloud, tell: Tell, profile: str) -> None:
     whole = ALL or profile in ("prod", "serverless")
-    stack = cloud(profile)
+    stack = cloud(profile, **MORE.get(profile, {}))
     if whole:
         stack.failures = EVERY if ALL else SAMPLE
         failed = brought_up(stack, tell)
