@@ -7,6 +7,7 @@ import asyncio
 from typing import Any
 
 import pulumi
+from collector import collector_off
 from pulumi.runtime import mocks
 from rendering import IMAGES, Recorder, Rendered, settings_of
 
@@ -69,8 +70,9 @@ async def on_aws(config: dict[str, Any] | None = None, **changes: Any) -> Render
     settings = settings_of({"exposure": {"tlsSecret": "mine"}, **(config or {})})
     recorder = Recorder()
     mocks.set_mocks(recorder, project="assistant", stack="prod")
-    Assistant("assistant", arguments(settings, **changes))
-    await pulumi.runtime.stack.wait_for_rpcs()
+    with collector_off():
+        Assistant("assistant", arguments(settings, **changes))
+        await pulumi.runtime.stack.wait_for_rpcs()
     return Rendered(settings, Outputs(target="eks"), recorder.registered)
 
 
