@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from infra.aws.keys import NODE_VOLUMES_ROLE
-from infra.aws_settings import GpuPool
+from infra.aws_settings import GpuPool, SystemPool
 from infra.instance_types import G_ON_DEMAND, G_SPOT, GPU_INSTANCES, P5_SPOT, P_ON_DEMAND, P_SPOT
 from infra.settings import Settings
 from tools.aws.means import Identity
@@ -26,6 +26,7 @@ QUOTA_NAMES = {
     P_SPOT: "All P4, P3 and P2 Spot Instance Requests",
     P5_SPOT: "All P5 Spot Instance Requests",
 }
+STANDARD_CPUS = "L-1216C47A"  # EC2: Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances
 VPCS = ("vpc", "L-F678F1CE", "VPCs a region")
 ADDRESSES = ("ec2", "L-0263D0A3", "Elastic IP addresses")
 NATS = ("vpc", "L-FE5A380F", "NAT gateways a zone")
@@ -211,6 +212,24 @@ def counted(name: str, code: tuple[str, str], used: int | None, needed: int, val
         f"--desired-value {math.ceil(used + needed)} --region {region}"
     )
     return Check(name=name, found=found, verdict="refused", advice=advice)
+
+
+def node_cpus(pool: SystemPool, cpus: int, value: float | None, region: str) -> Check:
+    """``cpus``: of the largest of the pool's types. New accounts may run few, and a node group that gets none fails only after
+    the quarter of an hour that its cluster takes."""
+    name, need = "CPUs of nodes", Need(pool.minimum * cpus, pool.maximum * cpus)
+    if value is None:
+        return not_checked(name, f"{STANDARD_CPUS} does not tell; the system pool needs {need.minimum} to {need.maximum} vCPUs")
+    found = f"{value:.0f} vCPUs; the system pool needs {need.minimum} to {need.maximum}"
+    ask = (
+        f"aws service-quotas request-service-quota-increase --service-code ec2 --quota-code {STANDARD_CPUS} "
+        f"--desired-value {need.maximum} --region {region}"
+    )
+    if value < need.minimum:
+        return Check(name=name, found=found, verdict="refused", advice=ask)
+    if value < need.maximum:
+        return Check(name=name, found=found, verdict="note", advice=f"fewer nodes than the maximum. {ask}")
+    return Check(name=name, found=found, verdict="ok")
 
 
 def nat_gateways(settings: Settings) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -157,6 +157,16 @@ def _eks(settings: Settings, ask: Callable[[str], Any]) -> Iterator[Check]:
     if settings.eks.cluster_name:
         return
     yield _asked("EKS version", lambda: checks.eks_version(settings, _eks_versions(ask("eks"))))
+    pool, value = settings.eks.system_pool, _quota(ask("service-quotas"), "ec2", checks.STANDARD_CPUS)
+    yield _asked(
+        "CPUs of nodes",
+        lambda: checks.node_cpus(pool, _most_cpus(ask("ec2"), pool.instance_types), value, settings.aws.region),
+    )
+
+
+def _most_cpus(ec2: Any, kinds: Sequence[str]) -> int:
+    described = ec2.describe_instance_types(InstanceTypes=list(kinds))["InstanceTypes"]
+    return max(int(kind["VCpuInfo"]["DefaultVCpus"]) for kind in described)
 
 
 def _has_role(iam: Any, name: str) -> bool:

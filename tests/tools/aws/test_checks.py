@@ -179,3 +179,12 @@ def test_the_table_tells_each_check_and_below_it_what_to_do():
         ["EKS", "version", "refused", "1.20"],
         ["->", "take", "1.35"],
     ]
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(5.0, "refused"), (16.0, "note"), (32.0, "ok"), (None, "not checked")])
+def test_a_new_accounts_few_cpus_are_seen_before_a_cluster_is_made(settings_with, value, verdict):
+    pool = settings_with().eks.system_pool  # three to six nodes
+    check = checks.node_cpus(pool, 4, value, "eu-central-1")
+    assert check.verdict == verdict and "12 to 24" in check.found
+    if verdict in ("refused", "note"):
+        assert "--service-code ec2 --quota-code L-1216C47A --desired-value 24 --region eu-central-1" in check.advice

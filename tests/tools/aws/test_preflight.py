@@ -71,6 +71,12 @@ def test_quotas_of_gpus_are_asked_only_where_there_are_pools(zone, settings_with
     assert not any("quota" in name for name in verdicts(preflight.dynamic("prod", settings_with(), ROLE)))
 
 
+def test_the_nodes_cpus_are_asked_for_on_eks(zone, aws, settings_with, monkeypatch):
+    monkeypatch.setattr(preflight, "_quota", lambda _quotas, _service, code: 5.0 if code == "L-1216C47A" else None)
+    assert verdicts(preflight.dynamic("prod", settings_with(), ROLE))["CPUs of nodes"] == "refused"
+    assert "CPUs of nodes" not in verdicts(preflight.dynamic("serverless", settings_with("serverless"), ROLE))
+
+
 def test_an_up_with_example_values_is_refused_and_a_preview_is_told(make_engine, capsys):
     engine = make_engine(edge={"domain": "assistant.example.com", "zone": "example.com"})
     with pytest.raises(
