@@ -11,7 +11,7 @@ Resource = Mapping[str, Any]
 ROOT_TYPE = "pulumi:pulumi:Stack"
 DEPTH = 2  # components below the outermost one that get cards of their own
 LINES = 7  # kinds named on a card; further ones are counted
-LONGEST = 29  # characters of a kind
+LONGEST, LONGEST_TITLE = 28, 21  # characters
 WIDTH, LINE, HEAD, PAD = 200, 15, 38, 10  # pixels, as are the next
 GAP_X, GAP_Y, MARGIN = 44, 14, 8
 
@@ -90,17 +90,15 @@ def _needed(resource: Resource) -> Iterable[str]:
 
 
 def _kind(token: str) -> str:
-    """``aws:ec2/subnet:Subnet`` -> ``ec2 Subnet``."""
+    """``aws:ec2/subnet:Subnet`` -> ``ec2 Subnet``; of what is neither AWS' nor Kubernetes' the name alone."""
     package, _, rest = token.partition(":")
     module, _, name = rest.partition(":")
     service = module.partition("/")[0] if package == "aws" else ""
-    if package == "pulumi-python":
-        return module.partition("/")[2] or name
     return f"{service} {name}".strip()
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+def _short(text: str, longest: int = LONGEST) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def columns(found: Sequence[Card]) -> list[list[Card]]:
@@ -167,7 +165,7 @@ def _box(x: int, y: int, card: Card) -> str:
         f'<text x="{x + PAD}" y="{y + HEAD + 8 + LINE * index}" class="kind">{escape(line)}</text>'
         for index, line in enumerate(card.lines)
     )
-    title = escape(_short(card.title))
+    title = escape(_short(card.title, LONGEST_TITLE))
     return (
         f'<g><rect x="{x}" y="{y}" width="{WIDTH}" height="{card.height}" rx="6" class="card {_tone(card)}"/>'
         f'<text x="{x + PAD}" y="{y + 22}" class="title">{title}</text>'

@@ -143,10 +143,17 @@ def _alarm(record: Resource) -> Alarm:
         name=str(inputs.get("name") or record["name"]),
         measured=_measured(inputs),
         condition=f"{sign} {inputs.get('threshold'):g}" if isinstance(inputs.get("threshold"), int | float) else sign,
-        duration=f"{periods} × {_period(inputs):.0f} s",
+        duration=f"{periods} × {_shown(_period(inputs))}",
         summary=text or summary,
         severity=severity if text else "",
     )
+
+
+def _shown(seconds: float) -> str:
+    for unit, name in ((3600, "h"), (60, "min")):
+        if seconds >= unit and seconds % unit == 0:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds:.0f} s"
 
 
 def _measured(inputs: Resource) -> str:

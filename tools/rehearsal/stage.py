@@ -115,6 +115,10 @@ def staged(layout: Layout, report: Report, *, cold: bool) -> Iterator[Stage]:
 def _set_up(layout: Layout, cluster: Cluster, images: NodeImages, programs: Programs, *, cold: bool) -> Stage:
     given = _given(layout)
     own = _settings_of(layout, given, {})
+    if own.target != "eks":
+        raise RehearsalError(
+            f"The stack {layout.stack} is of the target {own.target}, and what is rehearsed is eks: make rehearse STACK=prod"
+        )
     if own.edge.domain is None:
         raise RehearsalError(f"The stack {layout.stack} names no edge.domain, so nobody could reach it")
     certificates = authority.issue(layout.certificates, (own.edge.domain, QUEUE[0]))
@@ -123,8 +127,6 @@ def _set_up(layout: Layout, cluster: Cluster, images: NodeImages, programs: Prog
     engine = _engine(layout, images, certificates)
     _write(engine.configuration, configuration.document(given, over))
     settings = engine.settings()
-    if settings.target != "eks":
-        raise RehearsalError(f"The stack {layout.stack} is of the target {settings.target}: what is rehearsed is eks")
     os.environ.update({**REGION_KEYS, "AWS_ENDPOINT_URL": API_URL, "AWS_REGION": settings.aws.region})
     line = [sys.executable, "-m", "tools.rehearsal.api", "-H", API[0], "-p", str(API[1])]
     programs.start("aws-api", line, API, {**os.environ, "PYTHONPATH": str(CHECKOUT)})

@@ -105,7 +105,7 @@ def test_an_alarm_is_told_with_its_threshold_and_its_time() -> None:
         ]
     )
     assert [(it.condition, it.duration, it.severity, it.summary, it.measured) for it in found] == [
-        ("> 2", "5 × 60 s", "page", "The API is slow", "Assistant/prod ApiSeconds (p99)")
+        ("> 2", "5 × 1 min", "page", "The API is slow", "Assistant/prod ApiSeconds (p99)")
     ]
 
 
