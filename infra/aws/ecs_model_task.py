@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
 
+from infra.aws.models import RESULTS, published, results
 from infra.dynamic import DynamicProvider, Props, changed_inputs, inputs_of, present, update_or_replace
 from infra.errors import DeploymentError
 
@@ -24,8 +25,6 @@ EXIT_STATUSES = {
     2: "the converter does not know its command line: the image is of another version (exit status 2)",
     3: "the quantised model misses its gate, and nothing was published (exit status 3)",
 }
-RESULTS = ("modelName", "modelDigest")
-MISSING = ("NoSuchKey", "404", "NotFound")
 
 
 class ModelTaskProvider(DynamicProvider):
@@ -51,7 +50,7 @@ class ModelTaskProvider(DynamicProvider):
     def read(self, id_: str, props: Props) -> ReadResult:
         """Whether it is still there: the next `up` makes what is not."""
         found = published(_client(props, "s3"), props["url"], props["recipeKey"])
-        return present(id_, {**inputs_of(props), **_results(found)})
+        return present(id_, {**inputs_of(props), **results(found)})
 
 
 def make(props: Props) -> Props:
@@ -92,27 +91,7 @@ def _make(props: Props, say: Callable[[str], None]) -> Props:
     if found is None:
         raise DeploymentError(f"The task {CONTAINER} ended well, and {url} has no recipe {key}: look at {props['logGroup']}.")
     _admit(found, props)
-    return {**inputs_of(props), **_results(found)}
-
-
-def published(s3: Any, url: str, recipe_key: str) -> Manifest | None:
-    """The manifest of what the recipe made, where it lies in the bucket whole."""
-    from botocore.exceptions import ClientError
-
-    from app.models import manifest
-    from app.models.bucket import Bucket
-    from app.models.errors import ModelError
-
-    try:
-        place = Bucket(url)
-        key = "/".join(filter(None, (place.prefix, "recipes", f"{recipe_key}.json")))
-        return manifest.parse(s3.get_object(Bucket=place.name, Key=key)["Body"].read(), place.uri(key))
-    except ClientError as error:
-        if error.response.get("Error", {}).get("Code") in MISSING:
-            return None
-        raise
-    except ModelError as error:
-        raise DeploymentError(str(error)) from None
+    return {**inputs_of(props), **results(found)}
 
 
 def _admit(found: Manifest, props: Props) -> None:
@@ -125,10 +104,6 @@ def _admit(found: Manifest, props: Props) -> None:
         admit(found.gate, Thresholds(max_kl=props["maxKl"], min_top1=props["minTop1"]))
     except GateError as error:
         raise DeploymentError(str(error)) from None
-
-
-def _results(found: Manifest | None) -> Props:
-    return {"modelName": found.name, "modelDigest": found.digest} if found else dict.fromkeys(RESULTS)
 
 
 def _client(props: Props, service: str) -> Any:

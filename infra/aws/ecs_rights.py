@@ -34,20 +34,5 @@ def start_statements(context: AwsContext, image: pulumi.Input[str], log_group_ar
     ]
 
 
-def models_statements(
-    context: AwsContext, bucket_arn: pulumi.Input[str], key_arn: pulumi.Input[str], *, write: bool
-) -> list[Statement]:
-    """Read the models, or publish one. Nobody who has these may delete."""
-    objects = ("s3:GetObject", *(("s3:PutObject", "s3:AbortMultipartUpload") if write else ()))
-    uses = ("kms:Decrypt", *(("kms:GenerateDataKey",) if write else ()))
-    via = {"StringEquals": {"kms:ViaService": f"s3.{context.region}.{context.partition.dns_suffix}"}}
-    return [
-        Statement(objects, (pulumi.Output.concat(bucket_arn, "/*"),), sid="Models"),
-        # Without it, what is not there yet is answered as forbidden.
-        Statement(("s3:ListBucket",), (bucket_arn,), sid="Bucket"),
-        Statement(uses, (key_arn,), conditions=via, sid="Key"),
-    ]
-
-
 def secret_arns_of(names: Sequence[str], arns: Mapping[str, pulumi.Input[str]]) -> dict[str, pulumi.Input[str]]:
     return {name: arns[name] for name in sorted(set(names))}

@@ -10,10 +10,9 @@ from typing import cast
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, Resource, UpdateResult
 
+from infra.aws.models import RESULTS, published, results
 from infra.dynamic import DynamicProvider, Props, changed_inputs, inputs_of, update_or_replace
 from infra.errors import DeploymentError
-
-RESULTS = ("modelName", "modelDigest")
 
 
 class PublishedModelProvider(DynamicProvider):
@@ -36,7 +35,6 @@ class PublishedModelProvider(DynamicProvider):
 def _outputs(props: Props) -> Props:
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from infra.aws.ecs_model_task import published
     from infra.aws.session import client, session
 
     try:
@@ -44,8 +42,7 @@ def _outputs(props: Props) -> Props:
         found = published(s3, props["url"], props["recipeKey"])
     except (BotoCoreError, ClientError) as error:
         raise DeploymentError(f"The models' bucket cannot be read: {error}") from None
-    named = {"modelName": found.name, "modelDigest": found.digest} if found else dict.fromkeys(RESULTS)
-    return {**inputs_of(props), **named}
+    return {**inputs_of(props), **results(found)}
 
 
 class PublishedModel(Resource, module="aws", name="PublishedModel"):

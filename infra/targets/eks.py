@@ -10,18 +10,17 @@ import pulumi
 from infra import costs
 from infra.aws.alarms import CloudWatchAlarms, CloudWatchAlarmsArgs
 from infra.aws.context import AwsContext, context, provider
-from infra.aws.ecs_rights import models_statements
 from infra.aws.edge import Edge, EdgeArgs
 from infra.aws.foundation import Foundation, FoundationArgs
 from infra.aws.identity import Statement
 from infra.aws.kubernetes import AwsKubernetes, AwsKubernetesArgs
 from infra.aws.model_report import PublishedModel
-from infra.aws.naming import emf_namespace, secret_name
+from infra.aws.models import models_statements, models_url
+from infra.aws.naming import emf_namespace
 from infra.aws.node_pools import architecture_of
 from infra.aws.pod_identity import PodIdentities, PodIdentitiesArgs
-from infra.aws.redis import Memorydb, MemorydbArgs
-from infra.aws.secret_values import SecretValues, SecretValuesArgs
-from infra.aws.secrets import read_statements, secret_names
+from infra.aws.queue import Queue, QueueArgs, vpc_peers
+from infra.aws.secrets import read_statements
 from infra.kubernetes import gateway, inference, worker
 from infra.kubernetes.assistant import Assistant, AssistantArgs
 from infra.kubernetes.aws_edges import aws_edges
@@ -31,15 +30,12 @@ from infra.kubernetes.edges import Surroundings
 from infra.kubernetes.gpu_gate import which_pools
 from infra.kubernetes.model_store import BucketStore
 from infra.kubernetes.names import Part
-from infra.kubernetes.peers import PRIVATE_NETWORK, Addresses, Peer
-from infra.kubernetes.redis_connection import RedisConnection, redis_of
 from infra.kubernetes.target_group import TargetGroups
 from infra.kubernetes.trust import read_bundle
 from infra.outputs import Outputs
 from infra.recipe import recipe
 from infra.settings import Settings
 
-MODELS_PREFIX = "models"
 # What boto3 takes for credentials in front of an emulator, which looks at none.
 EMULATED = {"AWS_ACCESS_KEY_ID": "emulated", "AWS_SECRET_ACCESS_KEY": "emulated"}
 
@@ -75,24 +71,26 @@ class EksAssistant(pulumi.ComponentResource):
         self.kubernetes = AwsKubernetes(
             "kubernetes", AwsKubernetesArgs(context=context, foundation=self.foundation, edge=self.edge), child
         )
-        redis, ready = self._queue()
+        clients = {"pods": self.kubernetes.cluster.security_group_id}
+        self.queue = Queue("queue", QueueArgs(context=context, foundation=self.foundation, clients=clients), child)
+        self.models_url = models_url(self.foundation.storage)
         identities = PodIdentities(
             "pods",
             PodIdentitiesArgs(
                 context=context,
                 cluster_name=self.kubernetes.cluster.cluster_name,
                 namespace=settings.cluster.namespace,
-                rights=self._rights(redis),
+                rights=self._rights(),
             ),
             child,
         )
         self.assistant = Assistant(
             "assistant-pods",
-            self._assistant(redis, authorities),
+            self._assistant(authorities),
             pulumi.ResourceOptions(
                 parent=self,
                 providers=[self.kubernetes.provider],
-                depends_on=[*self.kubernetes.ready, *identities.ready, *ready, self.edge.listener],
+                depends_on=[*self.kubernetes.ready, *identities.ready, *self.queue.ready, self.edge.listener],
             ),
         )
         drain = DrainArgs(namespace=self.assistant.parts.namespace, kubeconfig=self.kubernetes.cluster.kubeconfig)
@@ -111,7 +109,7 @@ class EksAssistant(pulumi.ComponentResource):
             "model-report",
             region=context.region,
             profile=settings.aws.profile,
-            url=self._models_url,
+            url=self.models_url,
             recipe_key=recipe(settings).key,
             job=model.job_name,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[model.job]),
@@ -127,51 +125,11 @@ class EksAssistant(pulumi.ComponentResource):
         )
         self.register_outputs({"url": self.edge.url})
 
-    @property
-    def _models_url(self) -> pulumi.Output[str]:
-        return pulumi.Output.concat("s3://", self.foundation.storage.models.bucket_name, "/", MODELS_PREFIX)
-
-    def _queue(self) -> tuple[RedisConnection, list[pulumi.Resource]]:
-        """How the queue's store is reached, and what must be there before anybody tries."""
-        context, child = self._context, self._child
-        settings, foundation = context.settings, self.foundation
-        user, before = None, [*foundation.secrets.made]
-        if settings.redis.url is None:
-            self.redis: Memorydb | None = Memorydb(
-                "redis",
-                MemorydbArgs(
-                    context=context,
-                    network=foundation.network,
-                    key_arn=foundation.keys.arn("redis"),
-                    client_security_group_ids={"pods": self.kubernetes.cluster.security_group_id},
-                ),
-                child,
-            )
-            user, before = self.redis.username, [*before, self.redis]
-            connection = RedisConnection(
-                url=self.redis.url, cluster=True, username=self.redis.username, peers=vpc_peers(settings)
-            )
-        else:
-            self.redis = None
-            connection = redis_of(settings)
-        stack = context.stack
-        values = SecretValues(
-            "secret-values",
-            SecretValuesArgs(
-                secrets={name: secret_name(stack, name) for name in secret_names(settings)},
-                numbers=settings.secret_versions.model_dump(),
-                region=context.region,
-                profile=settings.aws.profile,
-                redis_user=user,
-            ),
-            pulumi.ResourceOptions(parent=self, depends_on=before),
-        )
-        return connection, [values, *([self.redis] if self.redis else [])]
-
-    def _rights(self, redis: RedisConnection) -> Mapping[Part, Sequence[Statement]]:
+    def _rights(self) -> Mapping[Part, Sequence[Statement]]:
         """What each part asks of AWS: its own secrets, and the models for the one that makes and the one that serves them."""
         context, settings, foundation = self._context, self._context.settings, self.foundation
         arns, secrets_key = foundation.secrets.arns, foundation.keys.arn("secrets")
+        redis = self.queue.connection
 
         def secrets(variables: Mapping[str, str]) -> list[Statement]:
             names = sorted(set(variables.values()))
@@ -187,7 +145,7 @@ class EksAssistant(pulumi.ComponentResource):
             "model": models(write=True),
         }
 
-    def _assistant(self, redis: RedisConnection, authorities: str | None) -> AssistantArgs:
+    def _assistant(self, authorities: str | None) -> AssistantArgs:
         context, settings, foundation = self._context, self._context.settings, self.foundation
         emulator = settings.aws.endpoint_url
         return AssistantArgs(
@@ -197,8 +155,8 @@ class EksAssistant(pulumi.ComponentResource):
             secrets=DeliveredSecrets(
                 ids=foundation.secrets.arns, region=context.region, versions=settings.secret_versions.model_dump()
             ),
-            redis=redis,
-            models=BucketStore(url=self._models_url, region=context.region, size=settings.storage.model_size),
+            redis=self.queue.connection,
+            models=BucketStore(url=self.models_url, region=context.region, size=settings.storage.model_size),
             certificate=None,
             self_signed=True,
             authorities=authorities,
@@ -219,7 +177,7 @@ class EksAssistant(pulumi.ComponentResource):
             "certificate": self.edge.certificate_arn,
             "web_acl": self.edge.web_acl_name,
             "eks_cluster": self.kubernetes.cluster.cluster_name,
-            **({"memorydb_cluster": self.redis.cluster_name} if self.redis else {}),
+            **({"memorydb_cluster": self.queue.store.cluster_name} if self.queue.store else {}),
         }
 
     def outputs(self) -> Outputs:
@@ -249,11 +207,6 @@ def images(settings: Settings) -> tuple[str, ...]:
     """The targets of app/Dockerfile that the stack runs; where GPUs stand from the start, the gate proves one with theirs."""
     gate = ("inference-gpu",) if which_pools(settings) and settings.inference.device != "cuda" else ()
     return ("gateway", inference_image(settings), *gate)
-
-
-def vpc_peers(settings: Settings) -> tuple[Peer, ...]:
-    """The stack's own network, or, in a VPC of yours, every private one."""
-    return PRIVATE_NETWORK if settings.network.vpc_id else (Addresses(settings.network.cidr),)
 
 
 def deploy(settings: Settings) -> Outputs:

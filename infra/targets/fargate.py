@@ -13,27 +13,23 @@ from infra.aws.ecs_cluster import EcsCluster, EcsClusterArgs
 from infra.aws.ecs_container import Container
 from infra.aws.ecs_model_task import ModelTask
 from infra.aws.ecs_network import TaskGroups, TaskGroupsArgs, TaskRules, TaskRulesArgs
-from infra.aws.ecs_rights import models_statements
 from infra.aws.ecs_scaling import EcsScaling, EcsScalingArgs
 from infra.aws.ecs_service import EcsService, EcsServiceArgs
 from infra.aws.ecs_task import EcsTask, EcsTaskArgs
 from infra.aws.edge import Edge, EdgeArgs
 from infra.aws.foundation import Foundation, FoundationArgs
 from infra.aws.identity import Statement
-from infra.aws.naming import secret_name
-from infra.aws.redis import Memorydb, MemorydbArgs
-from infra.aws.secret_values import SecretValues, SecretValuesArgs
-from infra.aws.secrets import read_statements, secret_names
+from infra.aws.models import models_statements, models_url
+from infra.aws.queue import Queue, QueueArgs
+from infra.aws.secrets import read_statements
 from infra.aws_settings import Size
 from infra.kubernetes.names import GATEWAY_PORT
-from infra.kubernetes.redis_connection import REDIS_PASSWORD, RedisConnection
 from infra.outputs import Outputs
 from infra.recipe import recipe
 from infra.settings import Settings
 
 # Of app/Dockerfile: gateway and worker; inference and what makes its model.
 IMAGES = ("gateway", "inference-cpu")
-MODELS_PREFIX = "models"
 # GiB for what a model is made from and into, beside the image.
 MODEL_DISK = 100
 
@@ -67,22 +63,22 @@ class FargateAssistant(pulumi.ComponentResource):
         )
         self.edge = Edge("edge", edge, self._child)
         self.groups = TaskGroups("tasks", TaskGroupsArgs(context=context, vpc_id=base.network.vpc_id), self._child)
-        self.redis = self._redis()
+        clients = {"gateway": self.groups.ids["gateway"], "worker": self.groups.ids["worker"]}
+        self.queue = Queue("queue", QueueArgs(context=context, foundation=base, clients=clients), self._child)
         self.rules = TaskRules(
             "rules",
             TaskRulesArgs(
                 context=context,
                 groups=self.groups,
                 edge=self.edge.security_group_id,
-                redis=self.redis.security_group_id if self.redis else None,
+                redis=self.queue.store.security_group_id if self.queue.store else None,
                 endpoints=base.network.endpoint_security_group_id,
             ),
             self._child,
         )
         self.cluster = EcsCluster("ecs", EcsClusterArgs(context=context, vpc_id=base.network.vpc_id), self._child)
-        self.models_url = pulumi.Output.concat("s3://", base.storage.models.bucket_name, "/", MODELS_PREFIX)
+        self.models_url = models_url(base.storage)
         self.inference_url = ecs_parts.inference_url(self.cluster.namespace)
-        self.secret_values = self._secret_values()
         self.model = self._model()
         self.services = self._services()
         self._scale()
@@ -105,43 +101,6 @@ class FargateAssistant(pulumi.ComponentResource):
             alarms=self.alarms.names,
             estimated_monthly_cost=costs.estimate(self._settings, self._context.stack).total,
         )
-
-    def _redis(self) -> Memorydb | None:
-        """The stack's own store, unless the settings name one."""
-        if self._settings.redis.url is not None:
-            return None
-        clients = {"gateway": self.groups.ids["gateway"], "worker": self.groups.ids["worker"]}
-        args = MemorydbArgs(
-            context=self._context,
-            network=self.foundation.network,
-            key_arn=self.foundation.keys.arn("redis"),
-            client_security_group_ids=clients,
-        )
-        return Memorydb("redis", args, self._child)
-
-    def _connection(self) -> RedisConnection:
-        if self.redis is not None:
-            return RedisConnection(url=self.redis.url, cluster=True, username=self.redis.username)
-        given = self._settings.redis
-        url = given.url or ""
-        return RedisConnection(
-            url=url if url.count("/") > 2 else f"{url}/0",
-            cluster=given.cluster,
-            password=REDIS_PASSWORD in secret_names(self._settings),
-        )
-
-    def _secret_values(self) -> SecretValues:
-        """Every secret has a value, and the store's user the password among them, before a task asks for one."""
-        context, settings, base = self._context, self._settings, self.foundation
-        args = SecretValuesArgs(
-            secrets={name: secret_name(context.stack, name) for name in secret_names(settings)},
-            numbers=settings.secret_versions.model_dump(),
-            region=context.region,
-            profile=settings.aws.profile,
-            redis_user=self.redis.username if self.redis else None,
-        )
-        before = [*base.secrets.made, *([self.redis] if self.redis else [])]
-        return SecretValues("secret-values", args, pulumi.ResourceOptions(parent=self, depends_on=before))
 
     def _model(self) -> ModelTask:
         settings, base = self._settings, self.foundation
@@ -174,8 +133,7 @@ class FargateAssistant(pulumi.ComponentResource):
 
     def _services(self) -> dict[ecs_parts.Part, EcsService]:
         settings, stack, fargate = self._settings, self._context.stack, self._settings.fargate
-        redis, after = self._connection(), [*self.rules.made, self.foundation.network, self.secret_values]
-        stores: list[pulumi.Resource] = [self.redis] if self.redis else []
+        redis, after = self.queue.connection, [*self.rules.made, self.foundation.network, *self.queue.ready]
         models = self._models_statements(write=False)
         inference = self._service(
             "inference",
@@ -186,12 +144,12 @@ class FargateAssistant(pulumi.ComponentResource):
         gateway = self._service(
             "gateway",
             self._task("gateway", ecs_parts.gateway(settings, stack, redis, self.inference_url), fargate.gateway),
-            after=[*after, *stores, self.edge],
+            after=[*after, self.edge],
         )
         worker = self._service(
             "worker",
             self._task("worker", ecs_parts.worker(settings, stack, redis, self.inference_url), fargate.worker),
-            after=[*after, *stores],
+            after=after,
         )
         return {"gateway": gateway, "worker": worker, "inference": inference}
 
@@ -260,7 +218,7 @@ class FargateAssistant(pulumi.ComponentResource):
             "target_group_api": self.edge.target_group_suffixes["api"],
             "certificate": self.edge.certificate_arn,
             "ecs_cluster": self.cluster.cluster_name,
-            **({"memorydb_cluster": self.redis.cluster_name} if self.redis else {}),
+            **({"memorydb_cluster": self.queue.store.cluster_name} if self.queue.store else {}),
         }
         args = CloudWatchAlarmsArgs(
             context=self._context, topic_arn=self.foundation.notifications.topic_arn, dimensions=dimensions

@@ -12,9 +12,10 @@ from infra.aws.context import AwsContext
 from infra.aws.ecs_cluster import EcsCluster, EcsClusterArgs
 from infra.aws.ecs_container import Container, Mount
 from infra.aws.ecs_parts import Part
-from infra.aws.ecs_rights import models_statements, repository_arn
+from infra.aws.ecs_rights import repository_arn
 from infra.aws.ecs_service import EcsService, EcsServiceArgs
 from infra.aws.ecs_task import EcsTask, EcsTaskArgs
+from infra.aws.models import models_statements
 
 IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/assistant-serverless/gateway@sha256:" + "a" * 64
 SIZE = {"cpu": 256, "memory": 512}
