@@ -93,6 +93,7 @@ WORD_LIKE: Final = re.compile(r"[A-Z]?[a-z]{3,}")
 IN_WORDS: Final = 0.5  # of the characters
 SEPARATORS: Final = 1 / 10  # of the characters
 FEWEST_OF_A_CLASS: Final = 2  # upper case, lower case and digits each
+SHORTEST_LINES: Final = 64  # characters of base64: 48 of text, which no random bytes are
 LONGEST_SHAPE: Final = 4096  # characters; nothing longer is a path, an address or a digest
 
 
@@ -147,6 +148,8 @@ def scan(keys: Sequence[str], text: str) -> str | None:
             return name
     if keyed_by_secret(keys) and not is_harmless(rest.strip()):
         return "a literal under the name of a secret"
+    if lines := opened(rest):
+        return scan(keys, lines)
     if not LABELLED.fullmatch(rest) and any(_assignments(ARN.sub("", rest))):
         return "a literal after the name of a secret"
     if not is_harmless(rest.strip()) and any(is_random(token) for token in TOKEN.findall(rest)):
@@ -172,6 +175,19 @@ def _is_public(wrapped: str) -> bool:
     except ValueError:
         return False
     return not without_public_pem(inner).strip()
+
+
+def opened(text: str) -> str | None:
+    """The lines that ``text`` is the base64 of, as a machine's user data is; None where it is of something else, a key above
+    all, which has no lines."""
+    if len(text) < SHORTEST_LINES or not TOKEN.fullmatch(text):
+        return None
+    try:
+        inner = base64.b64decode(text, validate=True).decode("ascii")
+    except ValueError:
+        return None
+    lines = inner.splitlines()
+    return inner if len(lines) > 1 and all(line.isprintable() for line in lines) else None
 
 
 def scan_arguments(arguments: Sequence[str]) -> Iterator[tuple[int, str]]:

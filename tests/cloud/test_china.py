@@ -12,7 +12,7 @@ from cloud_stack import CloudStack
 
 from tools.rehearsal import runs
 
-pytestmark = [pytest.mark.cloud, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("other"), pytest.mark.timeout(600)]
 REGION = "cn-north-1"
 # A service that a policy names is `ecs-tasks.amazonaws.com` there too; a host, which names a region, is not.
 FOREIGN = re.compile(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cloud_stack import CloudStack
 
-pytestmark = [pytest.mark.cloud, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("one"), pytest.mark.timeout(300)]
 OPEN = {"deployerCidrs": ["0.0.0.0/0"]}
 OVERLAPPING = {"cidr": "10.20.0.0/16", "peers": ["10.20.128.0/17"]}
 

@@ -21,6 +21,7 @@ JWT = "ey" + "JhbGciOiJIUzI1NiJ9.ey" + "JzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jV
 PEM = "-----BEGIN " + "EC PRIVATE KEY-----\nMHcCAQEE\n-----END EC PRIVATE KEY-----"
 HEX = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUQk3yTq0b1hX9vJb7Z2nUo5cG3F8wCgYI\n-----END CERTIFICATE-----\n"
+USER_DATA = '[settings.kubelet-device-plugins.nvidia]\ndevice-sharing-strategy = "time-slicing"\nreplicas = 4\n'
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,9 @@ CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUQk3yTq0b1hX9vJb7
         (PEM.replace("EC ", ""), "private key"),
         (PEM.replace("EC ", "OPENSSH "), "private key"),
         (CERTIFICATE + PEM, "private key"),
-        (base64.b64encode((CERTIFICATE + PEM).encode()).decode(), "random"),
+        (base64.b64encode((CERTIFICATE + PEM).encode()).decode(), "private key"),
+        (base64.b64encode(USER_DATA.replace("4", f'"{WEBHOOK}"').encode()).decode(), "Webhooks"),
+        (base64.b64encode(f"{USER_DATA}api-key = hunter2hunter2\n".encode()).decode(), "after the name"),
         ("gh" + "p_" + "a1B2" * 9, "GitHub"),
         ("redis://:hunter2@127.0.0.1:6390/0", "URL"),
         ("postgres://ada:hunter2@db/x", "URL"),
@@ -108,6 +111,7 @@ def test_a_literal_under_the_name_of_a_secret_is_found(keys) -> None:
         (("code",), HEX),
         (("digest",), "sha256:" + HEX),
         (("integrity",), "sha512-" + base64.b64encode(bytes(range(64))).decode()),
+        (("userData",), base64.b64encode(USER_DATA.encode()).decode()),
         (("fingerprint",), ":".join(["AB", "0C"] * 16)),
         (("note",), "SHA256:uNiVztksCsDhcc0u9e8BgrJXVGDSOVqwTJ2jEHBvTrs"),
         (("urn",), "urn:pulumi:local::assistant::pulumi-python:dynamic/local:Process::gateway"),

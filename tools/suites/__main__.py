@@ -60,7 +60,7 @@ SUITES = (
     Suite(name="stack", pytest=("tests/stack", "-n2"), environment=NEW_YORK),
 )
 # What `make test-cloud` runs: AWS stacks on the real engine, with stand-ins where their account would be.
-ON_AWS = (Suite(name="cloud", pytest=("tests/cloud", "-m", "cloud", "-n2", "--dist=worksteal")),)
+ON_AWS = (Suite(name="cloud", pytest=("tests/cloud", "-m", "cloud", "-n2", "--dist=loadgroup")),)
 # In this order: the later ones shake what the earlier ones look at.
 CLUSTER_TESTS = ("acceptance", "cluster_pods", "cluster_network", "cluster_changes", "cluster_traffic", "canary")
 # What `make test-cluster` runs: a cluster is brought up for it unless there is one, and what was brought up is taken down.
