@@ -179,8 +179,8 @@ def _addon(
     configuration: Mapping[str, Any] | None = None,
     roles: Mapping[str, pulumi.Input[str]] | None = None,
 ) -> aws.eks.Addon:
-    """In the newest version for the cluster's, at its creation. ``roles``: by service account. What somebody changed by
-    hand in the cluster is overwritten at the first installation and respected by updates."""
+    """In the version that EKS recommends for the cluster's, so that it rises with it. ``roles``: by service account. What
+    somebody changed by hand in the cluster is overwritten at the first installation and respected by updates."""
     associations = [
         aws.eks.AddonPodIdentityAssociationArgs(service_account=account, role_arn=role)
         for account, role in (roles or {}).items()
@@ -190,6 +190,9 @@ def _addon(
         f"{name}-{addon}",
         cluster_name=cluster.cluster_name,
         addon_name=addon,
+        addon_version=aws.eks.get_addon_version_output(
+            addon_name=addon, kubernetes_version=cluster.version, opts=pulumi.InvokeOptions(parent=opts.parent)
+        ).version,
         resolve_conflicts_on_create="OVERWRITE",
         resolve_conflicts_on_update="PRESERVE",
         configuration_values=json.dumps(configuration, sort_keys=True) if configuration else None,

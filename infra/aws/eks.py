@@ -41,11 +41,13 @@ class EksClusterArgs:
 class EksCluster(pulumi.ComponentResource):
     """A cluster of the stack's own, or with ``eks.clusterName`` one of yours, which is looked up and left as it is.
 
-    ``identifier``: the name as plain text, for what must be known before the cluster is. ``ours``: whether the stack made it.
+    ``identifier``: the name as plain text, for what must be known before the cluster is. ``version``: of a cluster that the
+    stack made, which ``ours`` tells.
     ``administration``: what must be there before anybody may speak to the API server, for ``depends_on``.
     """
 
     identifier: str
+    version: str
     ours: bool
     arn: pulumi.Output[str]
     cluster_name: pulumi.Output[str]
@@ -60,6 +62,7 @@ class EksCluster(pulumi.ComponentResource):
         self._args, context = args, args.context
         eks, aws_settings = context.settings.eks, context.settings.aws
         self.ours = eks.cluster_name is None
+        self.version = eks.version
         self.identifier = eks.cluster_name or context.name(longest=100)
         self.arn = context.arn("eks", f"cluster/{self.identifier}")
         self.administration = []

@@ -11,7 +11,7 @@ LOAD_BALANCER = 32  # and target groups
 ROLE = 64
 BUCKET = 63
 MEMORYDB = 40
-EKS_NODE_GROUP = 63
+EKS_NODE_GROUP_PREFIX = 37  # of 63; the provider adds the rest
 DIGEST = 6  # hexadecimal digits in place of what was cut
 
 

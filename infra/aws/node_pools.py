@@ -12,7 +12,7 @@ import pulumi_aws as aws
 
 from infra.aws.context import AwsContext, tags
 from infra.aws.identity import WorkloadRole, WorkloadRoleArgs
-from infra.aws.naming import EKS_NODE_GROUP
+from infra.aws.naming import EKS_NODE_GROUP_PREFIX
 from infra.errors import DeploymentError
 from infra.kubernetes.names import POOL_LABEL
 
@@ -106,7 +106,8 @@ class Nodes(pulumi.ComponentResource):
         self.group = aws.eks.NodeGroup(
             f"{name}-group",
             cluster_name=args.cluster.cluster_name,
-            node_group_name=context.name(*pool.words, longest=EKS_NODE_GROUP),
+            # A prefix: what cannot be changed of a group makes another beside it, whose nodes are there before the old ones go.
+            node_group_name_prefix=f"{context.name(*pool.words, longest=EKS_NODE_GROUP_PREFIX - 1)}-",
             node_role_arn=role.arn,
             subnet_ids=args.network.private_subnet_ids,
             version=context.settings.eks.version,

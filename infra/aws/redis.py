@@ -87,7 +87,6 @@ class Memorydb(pulumi.ComponentResource):
             snapshot_retention_limit=settings.snapshot_days,
             snapshot_window=SNAPSHOT_WINDOW,
             maintenance_window=MAINTENANCE_WINDOW,
-            final_snapshot_name=context.name("queue", "final") if protected else None,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=protected,

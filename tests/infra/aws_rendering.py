@@ -30,6 +30,11 @@ INVOKES: Mapping[str, Callable[[mocks.MockCallArgs, str], dict[str, Any]]] = {
         "id": ACCOUNT,
         "userId": "AIDAEXAMPLE",
     },
+    "aws:eks/getAddonVersion:getAddonVersion": lambda args, _region: {
+        **args.args,
+        "version": f"v{args.args['kubernetesVersion']}.0-eksbuild.1",
+        "id": "x",
+    },
     "aws:route53/getZone:getZone": lambda args, _region: {"zoneId": "Z1", "id": "Z1", "name": args.args["name"]},
     "aws:ecr/getAuthorizationToken:getAuthorizationToken": lambda _args, region: {
         "userName": "AWS",

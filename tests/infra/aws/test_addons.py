@@ -25,7 +25,8 @@ KEYS: Any = Keys()
 
 def cluster(context: AwsContext) -> Any:
     name = context.name()
-    return SimpleNamespace(cluster_name=pulumi.Output.from_input(name), identifier=name)
+    version = context.settings.eks.version
+    return SimpleNamespace(cluster_name=pulumi.Output.from_input(name), identifier=name, version=version)
 
 
 async def early(settings: Settings | None = None) -> Rendered:
@@ -54,6 +55,13 @@ async def test_nodes_find_their_network_and_the_agent_that_gives_roles_and_cored
     assert set(by_name(await late())) == {
         *("coredns", "metrics-server", "eks-node-monitoring-agent", "amazon-cloudwatch-observability")
     }
+
+
+@pytest.mark.parametrize("version", ["1.35", "1.36"])
+async def test_an_add_ons_version_rises_with_the_clusters(version):
+    settings = aws_settings("prod", eks={"deployerCidrs": ["203.0.113.0/24"], "version": version})
+    for addon in (by_name(await early(settings)) | by_name(await late(settings))).values():
+        assert addon["addonVersion"] == f"v{version}.0-eksbuild.1"
 
 
 async def test_the_cni_enforces_network_policies_with_a_role_that_only_its_pods_take():

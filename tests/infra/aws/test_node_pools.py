@@ -138,7 +138,7 @@ def test_the_machine_image_follows_the_setting_and_the_architecture(image, kinds
 
 async def test_a_gpu_pool_starts_with_none_and_keeps_others_away():
     group = (await gpus(gpu_pool())).one("NodeGroup").inputs
-    assert group["nodeGroupName"] == "assistant-prod-gpu-l4"
+    assert group["nodeGroupNamePrefix"] == "assistant-prod-gpu-l4-"  # another beside it where it cannot be changed
     assert group["scalingConfig"] == {"minSize": 0, "maxSize": 2, "desiredSize": 0}
     assert group["taints"] == [{"key": "nvidia.com/gpu", "value": "true", "effect": "NO_SCHEDULE"}]
     assert group["labels"] == labels(gpu_pool())

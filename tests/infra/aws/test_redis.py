@@ -45,13 +45,9 @@ async def test_no_password_passes_through_the_program_and_the_user_may_do_nothin
     assert rendered.one("Acl").inputs["userNames"] == ["assistant-prod"]
 
 
-async def test_a_last_snapshot_is_taken_of_what_is_protected_alone():
-    rendered = await render_component(store)
-    assert rendered.one("aws:memorydb/cluster:Cluster").inputs["finalSnapshotName"] == "assistant-prod-queue-final"
+async def test_an_environment_that_may_wait_has_one_node():
     dev = await render_component(store, aws_settings("dev"), stack="dev")
-    cluster = dev.one("aws:memorydb/cluster:Cluster").inputs
-    assert "finalSnapshotName" not in cluster
-    assert cluster["numReplicasPerShard"] == 0
+    assert dev.one("aws:memorydb/cluster:Cluster").inputs["numReplicasPerShard"] == 0
 
 
 async def test_clients_learn_where_it_is_and_that_it_speaks_tls():
