@@ -237,6 +237,8 @@ class Retention(Section):
     audit_days: Days = 365
     # COMPLIANCE: nobody shortens it, the account's root included, and a bucket with such objects cannot be emptied.
     audit_lock: Annotated[Literal["governance", "compliance"], Allowed("governance or compliance")] = "governance"
+    # The audit bucket and its key outlive the stack.
+    audit_kept: Annotated[bool, Allowed("true or false")] = True
     old_models_days: Days = 30
     backup_days: Days = 35
 

@@ -24,7 +24,7 @@ PROFILES: Mapping[Profile, Mapping[str, Any]] = {
         "network": {"zones": 2, "nat": "one", "interfaceEndpoints": False},
         "eks": {"systemPool": {"instanceTypes": ["m7i.large"], "minimum": 2, "maximum": 3, "volume": 60}},
         "memorydb": {"nodeType": "db.t4g.small", "replicas": 0, "snapshotDays": 7},
-        "retention": {"logsDays": 30, "auditDays": 30, "backupDays": 7},
+        "retention": {"logsDays": 30, "auditDays": 30, "auditKept": False, "backupDays": 7},
         "notifications": {"monthlyBudget": 500},
         "resources": SMALL_NODES,
         "protection": False,

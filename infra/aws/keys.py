@@ -89,9 +89,10 @@ def purposes(context: AwsContext) -> tuple[Purpose, ...]:
 
 
 def audit_is_kept(context: AwsContext) -> bool:
-    """Whether audit records outlive the stack: where they are protected, and where nobody could delete them anyhow."""
-    settings = context.settings
-    return settings.protection or settings.retention.audit_lock == "compliance"
+    """Whether audit records outlive the stack: by the setting, and where nobody could delete them anyhow. Not by
+    ``protection``, which everybody takes off who destroys a stack."""
+    retention = context.settings.retention
+    return retention.audit_kept or retention.audit_lock == "compliance"
 
 
 def statements(context: AwsContext, purpose: Purpose) -> list[Statement]:

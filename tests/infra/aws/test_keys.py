@@ -97,13 +97,14 @@ async def test_a_key_of_yours_serves_every_purpose_and_none_is_made():
     assert seen == [GIVEN] * 6
 
 
-async def test_the_audit_records_outlive_a_protected_stack_and_a_lock_that_nobody_opens():
+async def test_the_audit_records_outlive_the_stack_where_that_is_set_and_a_lock_that_nobody_opens():
     kept = {}
 
     async def ask(name, settings):
         await render_component(lambda context: kept.update({name: audit_is_kept(context)}), settings)
 
     await ask("prod", aws_settings("prod"))
+    await ask("on the way to a destroy", aws_settings("prod", protection=False))
     await ask("dev", aws_settings("dev"))
     await ask("compliance", aws_settings("dev", retention={"auditLock": "compliance"}))
-    assert kept == {"prod": True, "dev": False, "compliance": True}
+    assert kept == {"prod": True, "on the way to a destroy": True, "dev": False, "compliance": True}
