@@ -93,17 +93,6 @@ class EksAssistant(pulumi.ComponentResource):
                 depends_on=[*self.kubernetes.ready, *identities.ready, *self.queue.ready, self.edge.listener],
             ),
         )
-        drain = DrainArgs(namespace=self.assistant.parts.namespace, kubeconfig=self.kubernetes.cluster.kubeconfig)
-        Drain(
-            "drain",
-            drain,
-            pulumi.ResourceOptions(
-                parent=self,
-                providers=[self.kubernetes.provider],
-                # The first to go: what it drains, and what it needs for that, still stands.
-                depends_on=[self.assistant, *self.kubernetes.ready],
-            ),
-        )
         model = self.assistant.parts.model
         self.model = PublishedModel(
             "model-report",
@@ -122,6 +111,17 @@ class EksAssistant(pulumi.ComponentResource):
                 dimensions=self._dimensions(),
             ),
             child,
+        )
+        drain = DrainArgs(namespace=self.assistant.parts.namespace, kubeconfig=self.kubernetes.cluster.kubeconfig)
+        parts = [self.foundation, self.edge, self.kubernetes, self.queue, identities, self.assistant]
+        Drain(
+            "drain",
+            drain,
+            # The first to go, before anything else: what it drains, and what it needs for that, still stands; and a destroy
+            # that is broken off before it has drained can run the program again, which finds all of the stack there.
+            pulumi.ResourceOptions(
+                parent=self, providers=[self.kubernetes.provider], depends_on=[*parts, self.model, self.alarms]
+            ),
         )
         self.register_outputs({"url": self.edge.url})
 

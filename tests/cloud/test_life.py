@@ -7,6 +7,7 @@ of failures, with nothing left but what is kept on purpose.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -74,6 +75,7 @@ def test_a_stack_lives_from_nothing_to_nothing(cloud: Cloud, tell: Tell, profile
 
     assert stack.refresh().code == 0
     no_change(stack)
+    assert goes_beside_the_drain(stack) == []
     protected = PROFILES[profile]["protection"]  # type: ignore[index]
     if protected:
         refused = stack.down()
@@ -129,6 +131,21 @@ def mended(stack: CloudStack, tell: Tell, *, policies: bool = False) -> list[Run
         for name in names:
             tell(f"{stack.engine.stack}, seed {SEED}, up {len(done)} ({run.seconds:.0f} s): failed at {name}")
     pytest.fail(f"not up after {UPS} times:\n{done[-1].screen}")
+
+
+def goes_beside_the_drain(stack: CloudStack) -> list[str]:
+    """What a destroy would delete before the drain is over, where there is one: a destroy that is broken off then could not run
+    the program again, which is handed nothing for what is gone."""
+    resources = {it["urn"]: it for it in json.loads(stack.engine.read("stack", "export"))["deployment"]["resources"]}
+    first = [urn for urn, it in resources.items() if "BeforeDelete" in it.get("resourceHooks", {})]
+    waiting, known = list(first), set(first)
+    while waiting:
+        one = resources[waiting.pop()]
+        below = {*one.get("dependencies", ()), one.get("parent"), one.get("provider", "").rpartition("::")[0]}
+        waiting += (new := below & resources.keys() - known)
+        known |= new
+    assert bool(first) == (stack.engine.target() == "eks")
+    return sorted(urn for urn, it in resources.items() if first and it.get("custom") and urn not in known)
 
 
 def taken_down(stack: CloudStack, tell: Tell) -> None:
