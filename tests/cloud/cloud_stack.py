@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,8 +109,8 @@ class CloudStack(Deployment):
     def secret_place(self, name: str) -> str:
         return secret_name(self.engine.stack, name)
 
-    def misremembered(self) -> list[str]:
-        """Where the state and the world disagree on what of AWS there is."""
+    def misremembered(self, let_go: Collection[str] = ()) -> list[str]:
+        """Where the state and the world disagree on what of AWS there is. ``let_go``: what a destroy leaves on purpose."""
         exported = json.loads(self.engine.read("stack", "export"))["deployment"]
         known = [
             f"{it['type']} {it['id']}"
@@ -120,7 +120,7 @@ class CloudStack(Deployment):
         exist = self.leftovers()
         begun = [f"begun and not ended: {it['resource']['urn']}" for it in exported.get("pending_operations") or ()]
         twice = [f"twice in the state: {it}" for it in sorted(set(known)) if known.count(it) > 1]
-        unknown = [f"unknown to the state: {it}" for it in sorted(set(exist) - set(known))]
+        unknown = [f"unknown to the state: {it}" for it in sorted(set(exist) - set(known) - set(let_go))]
         return [*begun, *twice, *unknown, *(f"in the state alone: {it}" for it in sorted(set(known) - set(exist)))]
 
 
