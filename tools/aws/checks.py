@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from app.models import default
 from infra.aws.keys import NODE_VOLUMES_ROLE
 from infra.aws_settings import GpuPool, SystemPool
 from infra.instance_types import G_ON_DEMAND, G_SPOT, GPU_INSTANCES, P5_SPOT, P_ON_DEMAND, P_SPOT
@@ -123,6 +124,9 @@ def model(settings: Settings, stack: str) -> Check:
     if not settings.model.is_pinned:
         advice = f"make model-pin STACK={stack}"
         return Check(name="model", found=f"{source}, not pinned", verdict="refused", advice=advice)
+    if source == default.SOURCE:
+        advice = f"it is small; for one that answers in earnest: make model-pin STACK={stack}"
+        return Check(name="model", found=default.NAME, verdict="note", advice=advice)
     return Check(name="model", found=source.partition("?")[0], verdict="ok")
 
 

@@ -70,6 +70,12 @@ def test_a_model_of_a_hub_is_pinned_by_its_revision(settings_with, source, verdi
     assert (check.verdict, check.advice) == (verdict, "make model-pin STACK=prod" if verdict == "refused" else "")
 
 
+def test_the_small_model_that_comes_along_is_said_to_be_small(settings_with):
+    check = checks.model(settings_with(), "prod")
+    assert (check.found, check.verdict) == ("SmolLM2-135M-Instruct", "note")
+    assert "make model-pin STACK=prod" in check.advice
+
+
 def test_a_preview_shows_zeros_where_the_models_revision_and_digest_will_be(settings_with):
     wanted = recipe(settings_with(model={"source": "hf:owner/repo#a.gguf"}))
     assert (wanted.source.uri, wanted.source.sha256) == (f"hf:owner/repo@{'0' * 40}#a.gguf", "0" * 64)
