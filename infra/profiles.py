@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 Profile = Literal["dev", "staging", "prod", "serverless"]
 
-# What answers in earnest: Apache-2.0, of an architecture that the bundled model server runs, and small enough to be converted on
-# the nodes of every environment. No stack has it before `make model-pin` has written its revision and digest, which only the hub
-# knows; until then the bundled model answers, and preflight says so. docs/models.md says what is coming for Chinese.
+# What answers in earnest: Apache-2.0, of an architecture that the bundled model server runs, and small enough to be converted
+# on the nodes of every environment. No stack has it before `make model-pin` has written its revision and digest, which only
+# the hub knows; until then the bundled model answers, and preflight says so. docs/models.md says what is coming for Chinese.
 SERIOUS_MODEL = "hf:bartowski/SmolLM2-360M-Instruct-GGUF#SmolLM2-360M-Instruct-Q8_0.gguf"
 
 # On a node of two CPUs nothing finds room that asks for both: kubelet and EKS' own pods have half of one.
