@@ -37,6 +37,17 @@ def test_an_image_stays_small(container_engine: Any, images: dict[str, str], tar
     assert container_engine.inspect(images[target])["Size"] < LIMITS[target]
 
 
+@pytest.mark.parametrize("target", ["gateway", "inference-cpu"])
+def test_an_image_can_call_what_it_calls_of_aws(inside: Any, target: str) -> None:
+    """Secrets, models, and the identity by which a role is taken; the descriptions of all other services are left out."""
+    program = (
+        "import boto3; "
+        "[boto3.client(name, region_name='eu-central-1') for name in ('s3', 'secretsmanager', 'sts')]; "
+        "print(*boto3.session.Session().get_available_services())"
+    )
+    assert inside(target, f'python -c "{program}"').split() == ["s3", "secretsmanager", "sts"]
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_no_file_lets_its_caller_become_another_user_and_none_of_the_users_own_is_in_the_way(inside: Any, target: str) -> None:
     assert inside(target, "id -u; id -g").split() == ["10001", "10001"]

@@ -12,5 +12,9 @@ for lock in "$@"; do
     "${PIP:-/opt/builder/bin/pip}" --python "$venv/bin/python" install --quiet --no-compile \
         --require-hashes --only-binary :all: --requirement "$lock"
 done
+# botocore describes every service of AWS, 20 MB of them; the images call three.
+for data in "$venv"/lib/python3*/site-packages/botocore/data; do
+    [ ! -d "$data" ] || find "$data" -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name secretsmanager ! -name sts -exec rm -r {} +
+done
 # Believed without a look at time stamps. Some packages carry templates that are no Python: their failure is none of ours.
 "$venv/bin/python" -m compileall -qq -j 0 --invalidation-mode unchecked-hash "$venv/lib" || true
