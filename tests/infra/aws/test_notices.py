@@ -20,7 +20,7 @@ async def test_every_address_is_subscribed_to_one_encrypted_topic():
     )
     topic = rendered.one("Topic")
     assert (topic.inputs["name"], topic.inputs["kmsMasterKeyId"]) == ("assistant-prod-alarms", "key")
-    assert [it.inputs["endpoint"] for it in rendered.of("TopicSubscription")] == ["a@example.com", "b@example.com"]
+    assert {it.inputs["endpoint"] for it in rendered.of("TopicSubscription")} == {"a@example.com", "b@example.com"}
     without = await render_component(lambda context: Notifications("n", NotificationsArgs(context=context, key_arn="key")))
     assert not without.of("TopicSubscription")
 
