@@ -53,7 +53,8 @@ def run_command(step: Step, command: Sequence[str | Path], folder: Path, environ
     """Run one command of a step; its last line of standard output. Raises `StepError` with its last lines."""
     assert step.log is not None  # noqa: S101 - run_all has set it
     written: list[str] = []
-    last: list[str] = []
+    said: list[str] = []
+    complained: list[str] = []
     with (
         step.log.open("a", encoding="utf-8") as log,
         subprocess.Popen(
@@ -71,7 +72,7 @@ def run_command(step: Step, command: Sequence[str | Path], folder: Path, environ
         step.children.append(child)
         lock = threading.Lock()
 
-        def pump(stream: Sequence[str], keep: list[str]) -> None:
+        def pump(stream: Sequence[str], keep: list[str], last: list[str]) -> None:
             for text in stream:
                 with lock:
                     log.write(text)
@@ -81,15 +82,16 @@ def run_command(step: Step, command: Sequence[str | Path], folder: Path, environ
                     last.append(TERMINAL_CODES.sub("", text).rstrip())
 
         readers = [
-            threading.Thread(target=pump, args=(child.stdout, written)),
-            threading.Thread(target=pump, args=(child.stderr, [])),
+            threading.Thread(target=pump, args=(child.stdout, written, said)),
+            threading.Thread(target=pump, args=(child.stderr, [], complained)),
         ]
         for reader in readers:
             reader.start()
         for reader in readers:
             reader.join()
     if child.returncode:
-        raise StepError("\n".join(line for line in last if line)[-4000:] or f"exit code {child.returncode}")
+        # Errors last: which of two streams was written to first, nobody knows who reads both.
+        raise StepError("\n".join(line for line in (*said, *complained) if line)[-4000:] or f"exit code {child.returncode}")
     return next((line for line in reversed(written) if line), "")
 
 
