@@ -33,7 +33,7 @@ ROTATION_REASONS: Mapping[str, str] = {
 DESCRIPTIONS: Mapping[str, str] = {
     "api_key": "opens the assistant's API",
     "inference_api_key": "opens the inference service to gateway and worker",
-    "redis_password": "of the user assistant of the queue's store",
+    "redis_password": "of the user of the queue's store",
     "generic_webhook_secret": "signs the generic platform's webhooks",
     "generic_client_secret": "of the assistant's OAuth2 client at the generic platform",
 }

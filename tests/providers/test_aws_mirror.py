@@ -29,5 +29,8 @@ def test_what_others_call_comes_and_goes_with_the_stack(aws):
     assert secrets.list_secrets()["SecretList"] == []
 
 
-def test_nothing_is_called_where_no_emulator_is_named():
+def test_nothing_is_called_where_no_emulator_is_named(monkeypatch):
+    called = []
+    monkeypatch.setattr("boto3.client", lambda *words, **_more: called.append(words))
     Mirror(None).created("aws:s3/bucket:Bucket", BUCKET, REGION)
+    assert called == []

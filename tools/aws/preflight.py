@@ -36,6 +36,11 @@ def run(engine: Engine) -> int:
 
 def required(engine: Engine, settings: Settings, found: Means) -> None:
     """Raises :class:`EngineError` where an `up` cannot come to a good end. Stand-ins have no account to be asked about."""
+    if settings.aws.endpoint_url and not found.standins:
+        raise EngineError(
+            f"aws.endpointUrl of stack {engine.stack} is {settings.aws.endpoint_url}: every pod and task would take that "
+            f"address for AWS. It is for emulators alone. Nothing was changed: remove it from stacks/{engine.configuration.name}."
+        )
     results = static(settings, engine.stack)
     if found.identity is not None:
         results.extend(dynamic(engine.stack, settings, found.identity))

@@ -115,3 +115,11 @@ def test_the_command_ends_badly_where_an_up_would_be_refused(zone, make_engine, 
 def test_without_credentials_the_command_says_so(no_account, make_engine, capsys):
     assert preflight.run(make_engine()) == 1
     assert "none answer" in capsys.readouterr().out
+
+
+def test_an_up_does_not_send_pods_to_an_emulator_unless_all_is_played(make_engine, capsys):
+    engine = make_engine(aws={"endpointUrl": "http://localhost:5000"})
+    with pytest.raises(EngineError, match=r"aws.endpointUrl of stack prod is http://localhost:5000.*Nothing was changed"):
+        preflight.required(engine, engine.settings(), Means())
+    preflight.required(engine, engine.settings(), Means(standins=True))
+    assert "Preflight" in capsys.readouterr().out
