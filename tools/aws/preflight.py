@@ -39,7 +39,8 @@ def required(engine: Engine, settings: Settings, found: Means) -> None:
     if settings.aws.endpoint_url and not found.standins:
         raise EngineError(
             f"aws.endpointUrl of stack {engine.stack} is {settings.aws.endpoint_url}: every pod and task would take that "
-            f"address for AWS. It is for emulators alone. Nothing was changed: remove it from stacks/{engine.configuration.name}."
+            "address for AWS. It is for emulators alone. Nothing was changed: remove it from "
+            f"stacks/{engine.configuration.name}."
         )
     results = static(settings, engine.stack)
     if found.identity is not None:
