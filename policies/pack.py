@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from pulumi_policy import (
     EnforcementLevel,
     Policy,
     PolicyComplianceFramework,
+    PolicyConfigSchema,
     ReportViolation,
     ResourceValidationArgs,
     ResourceValidationPolicy,
@@ -16,9 +18,11 @@ from pulumi_policy import (
 )
 from pulumi_policy import Severity as PulumiSeverity
 
-from policies.rule import Metadata, Rule, StackRule
-from policies.rules import RULES, STACK_RULES
+from policies.evaluation import WAIVERS
+from policies.rule import Rule
+from policies.rules import RULES
 
+ALL_RULES: Final[tuple[Rule, ...]] = (*RULES, WAIVERS)
 NAME: Final = "assistant"  # as in PulumiPolicy.yaml
 STANDARD: Final = ("ISO/IEC 27001", "2022")
 
@@ -27,26 +31,25 @@ class MarksMissing(RuntimeError):
     """The pack was served by the SDK's own PolicyPack, which hides from rules what is marked as secret."""
 
 
-def policies() -> list[Policy]:
-    """One policy a rule, mandatory unless the pack's configuration says otherwise. Starts nothing."""
-    return [*(_resource_policy(rule) for rule in RULES), *(_stack_policy(rule) for rule in STACK_RULES)]
+def policies(rules: Iterable[Rule] = ALL_RULES) -> list[Policy]:
+    """One policy a rule, mandatory unless the stack or the pack's configuration says otherwise. Starts nothing."""
+    return [_policy(rule) for rule in rules]
 
 
-def _resource_policy(rule: Rule) -> ResourceValidationPolicy:
-    return ResourceValidationPolicy(validate=_refuse, **_metadata(rule))  # type: ignore[arg-type]
+def _policy(rule: Rule) -> Policy:
+    # A rule that reads resources one by one is listed as such, though it may look at the stack as well.
+    kind = ResourceValidationPolicy if rule.checks else StackValidationPolicy
+    return kind(validate=_refuse, **_metadata(rule))  # type: ignore[arg-type]
 
 
-def _stack_policy(rule: StackRule) -> StackValidationPolicy:
-    return StackValidationPolicy(validate=_refuse, **_metadata(rule))  # type: ignore[arg-type]
-
-
-def _metadata(rule: Metadata) -> dict[str, object]:
+def _metadata(rule: Rule) -> dict[str, object]:
     name, version = STANDARD
     return {
         "name": rule.policy,
         "description": rule.title,
         "display_name": f"{rule.id} {rule.title}",
         "enforcement_level": EnforcementLevel.MANDATORY,
+        "config_schema": PolicyConfigSchema(properties={name: dict(schema) for name, schema in rule.schema.items()}),
         "severity": PulumiSeverity(rule.severity.value),
         "framework": PolicyComplianceFramework(name=name, version=version, reference=rule.reference, specification=rule.title),
         "tags": ["iso-27001", *(f"A.{control}" for control in rule.controls)],

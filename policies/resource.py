@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from policies.values import UNKNOWN, Leaf, Secret, Value, describe, join, leaves
@@ -94,6 +95,31 @@ class View:
             return View(value, (*self._keys, name))
         raise Malformed(self.path(name), "a mapping", describe(value))
 
+    def mappings(self, name: str) -> list[View] | None:
+        """A list of mappings, such as the rules of a security group; a null in it is malformed."""
+        value = self.known(name)
+        if value is None:
+            return None
+        if not isinstance(value, list):
+            raise Malformed(self.path(name), "a list", describe(value))
+        items: list[View] = []
+        for position, wrapped in enumerate(value):
+            item = wrapped.value if isinstance(wrapped, Secret) else wrapped
+            keys = (*self._keys, name, f"[{position}]")
+            if item is UNKNOWN:
+                raise NotKnown(join(keys))
+            if not isinstance(item, dict):
+                raise Malformed(join(keys), "a mapping", describe(item))
+            items.append(View(item, keys))
+        return items
+
+    def within(self, *names: str) -> View | None:
+        """The mapping that ``names`` lead to one after the other; None where one of them is absent."""
+        view: View | None = self
+        for name in names:
+            view = view.mapping(name) if view is not None else None
+        return view
+
     def texts(self, name: str) -> list[str] | None:
         """A list of texts, such as a command line; numbers in it read as texts."""
         value = self.known(name)
@@ -114,7 +140,11 @@ class View:
 
 @dataclass(frozen=True)
 class Resource:
-    """One resource. ``properties`` are inputs where a :class:`policies.rule.Rule` reads them, outputs for a ``StackRule``."""
+    """One resource. ``properties`` are inputs where a :class:`policies.rule.Check` reads them, outputs for a ``Relation``.
+
+    ``provider`` is the reference of the provider that it is made with (URN and id), ``property_dependencies`` the URNs of the
+    resources that each input was computed from.
+    """
 
     urn: str
     type: str
@@ -124,6 +154,8 @@ class Resource:
     parent: str = ""
     dependencies: tuple[str, ...] = ()
     property_dependencies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    protected: bool = False
+    provider: str = ""
 
     @property
     def view(self) -> View:
@@ -135,12 +167,40 @@ class Resource:
 
 @dataclass(frozen=True)
 class Stack:
-    """All resources of a stack, in the engine's order."""
+    """All resources of a stack, in the engine's order. ``production``: by ``policies/enforcement.yaml``."""
 
     resources: Sequence[Resource]
+    production: bool = True
 
-    def of_type(self, resource_type: str) -> list[Resource]:
-        return [resource for resource in self.resources if resource.type == resource_type]
+    @property
+    def name(self) -> str:
+        """As the URNs say it; empty for a stack without resources."""
+        return stack_of(self.resources[0].urn) if self.resources else ""
+
+    @cached_property
+    def _by_type(self) -> Mapping[str, list[Resource]]:
+        found: dict[str, list[Resource]] = {}
+        for resource in self.resources:
+            found.setdefault(resource.type, []).append(resource)
+        return found
+
+    @cached_property
+    def by_urn(self) -> Mapping[str, Resource]:
+        return {resource.urn: resource for resource in self.resources}
+
+    def of_type(self, *resource_types: str) -> list[Resource]:
+        return [resource for resource_type in resource_types for resource in self._by_type.get(resource_type, [])]
+
+
+def stack_of(urn: str) -> str:
+    """``urn:pulumi:prod::assistant::…`` -> ``prod``; empty for what is no URN."""
+    head = urn.split("::", 1)[0].split(":")
+    return head[2] if len(head) > 2 and head[:2] == ["urn", "pulumi"] else ""
+
+
+def project_of(urn: str) -> str:
+    parts = urn.split("::")
+    return parts[1] if len(parts) > 1 else ""
 
 
 def redact(message: str, secrets: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from typing import Final
 
 from policies.local_types import PROCESS, Role, role_of
 from policies.resource import Resource
-from policies.rule import PASS, Rule, Severity, Verdict, each, fail, undetermined
+from policies.rule import PASS, Check, Rule, Severity, Verdict, each, fail, undetermined
 from policies.rules import links
 
 # What may be asked without a credential: probes, and documentation of a public interface.
@@ -100,9 +100,7 @@ RULES: Final = (
         controls=("8.5", "8.3", "8.26"),
         remedy="give the route an authentication in app/gateway/routes.py: API_KEY, or PLATFORM for a signed event",
         link=links.API_AUTHENTICATION,
-        types=(PROCESS,),
-        properties=("command",),
-        check=_of_gateway(lambda: exposed(gateway_routes())),
+        checks=(Check(types=(PROCESS,), properties=("command",), judge=_of_gateway(lambda: exposed(gateway_routes()))),),
     ),
     Rule(
         id="L11",
@@ -112,8 +110,6 @@ RULES: Final = (
         controls=("8.21", "8.24", "8.28"),
         remedy="set context.minimum_version = ssl.TLSVersion.TLSv1_2 in app/http/serve.py",
         link=links.TLS,
-        types=(PROCESS,),
-        properties=("command",),
-        check=_of_gateway(gateway_tls),
+        checks=(Check(types=(PROCESS,), properties=("command",), judge=_of_gateway(gateway_tls)),),
     ),
 )

@@ -6,7 +6,7 @@ from typing import Final
 
 from policies.local_types import CERTIFICATE
 from policies.resource import Resource
-from policies.rule import PASS, Rule, Severity, Verdict, fail
+from policies.rule import PASS, Check, Rule, Severity, Verdict, fail
 from policies.rules import links
 from policies.show import show
 
@@ -48,9 +48,7 @@ RULES: Final = (
         controls=("8.24",),
         remedy="list the hosts by name",
         link=links.CERTIFICATES,
-        types=(CERTIFICATE,),
-        properties=("hosts",),
-        check=no_wildcard,
+        checks=(Check(types=(CERTIFICATE,), properties=("hosts",), judge=no_wildcard),),
     ),
     Rule(
         id="L10",
@@ -60,8 +58,6 @@ RULES: Final = (
         controls=("8.24",),
         remedy="set validityDays to at most 398 and renewBeforeDays below it",
         link=links.CERTIFICATES,
-        types=(CERTIFICATE,),
-        properties=("validityDays", "renewBeforeDays"),
-        check=lifetime,
+        checks=(Check(types=(CERTIFICATE,), properties=("validityDays", "renewBeforeDays"), judge=lifetime),),
     ),
 )

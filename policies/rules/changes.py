@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from policies.resource import Resource
-from policies.rule import PASS, Rule, Severity, Verdict, fail
+from policies.rule import PASS, Check, Rule, Severity, Verdict, fail
 from policies.rules import links
 from policies.show import show
 
@@ -15,19 +15,17 @@ FIRST_NAME = re.compile(r"""^\[?["']?([A-Za-z_][A-Za-z0-9_]*)""")
 
 def rule(rules: Sequence[Rule]) -> Rule:
     """The rule over all ``rules`` that name the properties they read."""
-    types = sorted({resource_type for checked in rules for resource_type in checked.types})
+    readers = readers_of(rules)
 
     def not_ignored(resource: Resource) -> Verdict:
+        read = readers.get(resource.type, {})
         reasons = []
         for path in resource.ignored_changes:
             first = FIRST_NAME.match(path)
-            covered = [
-                checked.id
-                for checked in rules
-                if checked.types
-                and checked.reads(resource.type)
-                and (path.startswith("*") or (first and first[1] in checked.properties))
-            ]
+            if path.startswith("*"):
+                covered = sorted({rule_id for ids in read.values() for rule_id in ids})
+            else:
+                covered = sorted(read.get(first[1], ())) if first else []
             if covered:
                 reasons.append(f"ignoreChanges has {show(path)}, which {', '.join(covered)} checks")
         return fail(*reasons) if reasons else PASS
@@ -40,6 +38,15 @@ def rule(rules: Sequence[Rule]) -> Rule:
         controls=("8.32", "8.9"),
         remedy="take the property out of ignore_changes: what is deployed must be what was checked",
         link=links.IGNORE_CHANGES,
-        types=tuple(types),
-        check=not_ignored,
+        checks=(Check(types=tuple(sorted(readers)), judge=not_ignored),),
     )
+
+
+def readers_of(rules: Sequence[Rule]) -> Mapping[str, Mapping[str, set[str]]]:
+    """By type and property, the ids of the rules that it decides."""
+    readers: dict[str, dict[str, set[str]]] = {}
+    for checked in rules:
+        for resource_type, properties in checked.reads().items():
+            for name in properties:
+                readers.setdefault(resource_type, {}).setdefault(name, set()).add(checked.id)
+    return readers

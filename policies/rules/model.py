@@ -7,7 +7,7 @@ from typing import Final
 
 from policies.local_types import MODEL
 from policies.resource import Resource
-from policies.rule import PASS, Rule, Severity, Verdict, all_of, fail
+from policies.rule import PASS, Check, Rule, Severity, Verdict, all_of, fail
 from policies.rules import links
 
 SHA256: Final = re.compile(r"[0-9a-f]{64}", re.IGNORECASE)
@@ -47,8 +47,6 @@ RULES: Final = (
         controls=("8.19", "5.21"),
         remedy="set the model's sha256 beside its source; the digest is taken from a place you trust, not from the download",
         link=links.PINNING,
-        types=(MODEL,),
-        properties=("source", "sha256"),
-        check=pinned,
+        checks=(Check(types=(MODEL,), properties=("source", "sha256"), judge=pinned),),
     ),
 )

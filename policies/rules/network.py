@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from policies.local_types import INTERNAL_ROLES, PROCESS, Role, role_of
 from policies.resource import Resource, View
-from policies.rule import PASS, Rule, Severity, Verdict, all_of, each, fail, undetermined
+from policies.rule import PASS, Check, Rule, Severity, Verdict, all_of, each, fail, undetermined
 from policies.rules import links
 from policies.rules.redis import directives
 from policies.show import show
@@ -135,9 +135,7 @@ RULES: Final = (
         controls=("8.20", "8.22"),
         remedy="set HOST=127.0.0.1 (for Redis: bind 127.0.0.1); the gateway is the one way in",
         link=links.LOOPBACK,
-        types=(PROCESS,),
-        properties=("command", "environment", "configurationFiles"),
-        check=loopback_alone,
+        checks=(Check(types=(PROCESS,), properties=("command", "environment", "configurationFiles"), judge=loopback_alone),),
     ),
     Rule(
         id="R57",
@@ -147,9 +145,7 @@ RULES: Final = (
         controls=("8.21", "8.24"),
         remedy="set TLS_CERTIFICATE and TLS_PRIVATE_KEY for the gateway and no version of TLS older than 1.2",
         link=links.TLS,
-        types=(PROCESS,),
-        properties=("command", "environment", "check"),
-        check=tls_minimum,
+        checks=(Check(types=(PROCESS,), properties=("command", "environment", "check"), judge=tls_minimum),),
     ),
     Rule(
         id="L09",
@@ -159,8 +155,6 @@ RULES: Final = (
         controls=("5.14", "8.20", "8.24"),
         remedy="use https (rediss, wss) for every address that is not this machine's",
         link=links.TLS,
-        types=(PROCESS,),
-        properties=("environment",),
-        check=encrypted_beyond_the_machine,
+        checks=(Check(types=(PROCESS,), properties=("environment",), judge=encrypted_beyond_the_machine),),
     ),
 )

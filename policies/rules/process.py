@@ -7,7 +7,7 @@ from typing import Final
 
 from policies.local_types import PROCESS
 from policies.resource import Resource, View
-from policies.rule import PASS, Rule, Severity, Verdict, each, fail
+from policies.rule import PASS, Check, Rule, Severity, Verdict, each, fail
 from policies.rules import links
 from policies.show import show
 
@@ -116,9 +116,7 @@ RULES: Final = (
         controls=("8.16", "8.26"),
         remedy="give the process a check on its readiness path (/readyz), apart from its liveness path (/healthz)",
         link=links.PROBES,
-        types=(PROCESS,),
-        properties=("check",),
-        check=readiness_is_its_own,
+        checks=(Check(types=(PROCESS,), properties=("check",), judge=readiness_is_its_own),),
     ),
     Rule(
         id="L05",
@@ -128,8 +126,6 @@ RULES: Final = (
         controls=("8.6", "8.14", "8.15"),
         remedy="keep stopSeconds, and startretries and the log sizes in infra/local/description.py, within the bounds named",
         link=links.SUPERVISION,
-        types=(PROCESS,),
-        properties=("stopSeconds", "process"),
-        check=restarts_are_bounded,
+        checks=(Check(types=(PROCESS,), properties=("stopSeconds", "process"), judge=restarts_are_bounded),),
     ),
 )

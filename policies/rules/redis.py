@@ -9,7 +9,7 @@ from typing import Final
 
 from policies.local_types import PROCESS, Role, role_of
 from policies.resource import Resource, View
-from policies.rule import PASS, Rule, Severity, Verdict, each, fail, undetermined
+from policies.rule import PASS, Check, Rule, Severity, Verdict, each, fail, undetermined
 from policies.rules import links
 from policies.show import show
 
@@ -119,9 +119,7 @@ RULES: Final = (
         controls=("5.17", "8.5"),
         remedy="give every user of the access list a password (or set requirepass), and never nopass",
         link=links.REDIS_SECURITY,
-        types=(PROCESS,),
-        properties=READ,
-        check=requires_authentication,
+        checks=(Check(types=(PROCESS,), properties=READ, judge=requires_authentication),),
     ),
     Rule(
         id="L03",
@@ -131,9 +129,7 @@ RULES: Final = (
         controls=("8.6", "5.33"),
         remedy="set maxmemory-policy noeviction: overload is refused at admission, and what is a cache bounds itself",
         link=links.REDIS_EVICTION,
-        types=(PROCESS,),
-        properties=READ,
-        check=never_evicts,
+        checks=(Check(types=(PROCESS,), properties=READ, judge=never_evicts),),
     ),
     Rule(
         id="L04",
@@ -143,8 +139,6 @@ RULES: Final = (
         controls=("8.13", "8.14", "5.33"),
         remedy="set appendonly yes and appendfsync always: an acknowledged event must survive a power cut",
         link=links.REDIS_PERSISTENCE,
-        types=(PROCESS,),
-        properties=READ,
-        check=always_on_disk,
+        checks=(Check(types=(PROCESS,), properties=READ, judge=always_on_disk),),
     ),
 )

@@ -10,7 +10,7 @@ from typing import Final
 
 from policies.local_types import CERTIFICATE, PROCESS, SECRETS
 from policies.resource import Resource, Stack, View
-from policies.rule import PASS, Finding, Rule, Severity, StackRule, Verdict, all_of, each, fail, undetermined
+from policies.rule import PASS, Check, Finding, Relation, Rule, Severity, Verdict, all_of, each, fail, found, undetermined
 from policies.rules import links
 from policies.secret_scanning import names_a_secret
 from policies.show import show
@@ -60,7 +60,7 @@ def _holds_a_secret(name: str) -> bool:
 def files_are_private(stack: Stack) -> Sequence[Finding]:
     """``files``, an output of Secrets and Certificate, says of each file whether it is as written with mode 0600."""
     resources = [*stack.of_type(SECRETS), *stack.of_type(CERTIFICATE)]
-    return [Finding(resource.urn, each(partial(_statuses, resource))) for resource in resources]
+    return [found(resource, partial(_statuses, resource)) for resource in resources]
 
 
 def _statuses(resource: Resource) -> Verdict:
@@ -82,9 +82,7 @@ RULES: Final = (
         controls=("5.17",),
         remedy="write the secret into a file with mode 0600 and set NAME_FILE to its path (app/settings.py reads it)",
         link=links.FILES,
-        types=(PROCESS,),
-        properties=("environment",),
-        check=secrets_as_files,
+        checks=(Check(types=(PROCESS,), properties=("environment",), judge=secrets_as_files),),
     ),
     Rule(
         id="L07",
@@ -94,14 +92,9 @@ RULES: Final = (
         controls=("5.17", "8.3"),
         remedy="let the variable name a file below stateDirectory (infra/local/layout.py), which only its owner can enter",
         link=links.FILES,
-        types=(PROCESS,),
-        properties=("environment", "stateDirectory"),
-        check=files_in_private_directory,
+        checks=(Check(types=(PROCESS,), properties=("environment", "stateDirectory"), judge=files_in_private_directory),),
     ),
-)
-
-STACK_RULES: Final = (
-    StackRule(
+    Rule(
         id="L08",
         name="secret-files-mode",
         title="The files of secrets and keys are intact and readable by their owner alone",
@@ -109,6 +102,6 @@ STACK_RULES: Final = (
         controls=("5.17", "8.3", "8.24"),
         remedy="run `make refresh` and `make up`: the file is written again with mode 0600; find out who changed it",
         link=links.FILES,
-        check=files_are_private,
+        relations=(Relation(reads={SECRETS: ("files",), CERTIFICATE: ("files",)}, judge=files_are_private),),
     ),
 )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Final
 
 from policies.resource import Resource, Stack
-from policies.rule import PASS, Finding, Rule, Severity, StackRule, Verdict, fail, undetermined
+from policies.rule import PASS, Check, Finding, Relation, Rule, Severity, Verdict, fail, found, undetermined
 from policies.rules import links
 from policies.secret_scanning import keyed_by_secret, scan, scan_arguments
 from policies.values import UNKNOWN, Leaf, Secret, Value, join
@@ -16,7 +17,7 @@ ROOT: Final = "pulumi:pulumi:Stack"
 
 def literals(leaves: Iterator[Leaf]) -> Verdict:
     """Judge every text by what it is and by the name under which it stands; what is marked as secret is as it should be."""
-    found: list[str] = []
+    plain: list[str] = []
     later: list[str] = []
     for leaf in leaves:
         if leaf.marked:
@@ -24,9 +25,9 @@ def literals(leaves: Iterator[Leaf]) -> Verdict:
         if leaf.value is UNKNOWN and keyed_by_secret(leaf.keys):
             later.append(leaf.path)
         elif isinstance(leaf.value, str) and (reason := scan(leaf.keys, leaf.value)):
-            found.append(f"{leaf.path} holds {reason} in plain")
-    if found:
-        return fail(*found)
+            plain.append(f"{leaf.path} holds {reason} in plain")
+    if plain:
+        return fail(*plain)
     if later:
         return undetermined(f"{', '.join(later)}: not known before the update, which looks whether it is marked as secret")
     return PASS
@@ -56,7 +57,7 @@ def no_literal_secret(resource: Resource) -> Verdict:
 
 
 def no_plain_secret_output(stack: Stack) -> Sequence[Finding]:
-    return [Finding(resource.urn, no_literal_secret(resource)) for resource in stack.resources]
+    return [found(resource, partial(no_literal_secret, resource)) for resource in stack.resources]
 
 
 MARK: Final = "mark the value as secret (pulumi.Output.secret, `pulumi config set --secret`) or pass the path of a file instead"
@@ -70,13 +71,9 @@ RULES: Final = (
         controls=("5.17", "8.12"),
         remedy=f"{MARK}; then replace the secret, because it has been in the program and may be in its history",
         link=links.SECRETS,
-        types=(),
-        check=no_literal_secret,
+        checks=(Check(types=(), judge=no_literal_secret),),
     ),
-)
-
-STACK_RULES: Final = (
-    StackRule(
+    Rule(
         id="L01",
         name="no-plain-secret-output",
         title="No secret stands in plain in a resource's outputs or in what the stack exports",
@@ -84,6 +81,6 @@ STACK_RULES: Final = (
         controls=("5.17", "8.12"),
         remedy=f"name the output in additional_secret_outputs, or {MARK}; then replace the secret: state and screen showed it",
         link=links.SECRETS,
-        check=no_plain_secret_output,
+        relations=(Relation(reads={}, judge=no_plain_secret_output),),
     ),
 )

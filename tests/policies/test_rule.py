@@ -9,14 +9,16 @@ import pytest
 from policies.resource import Resource, Stack
 from policies.rule import (
     PASS,
+    Check,
     Finding,
     Outcome,
+    Relation,
     Rule,
     Severity,
-    StackRule,
     all_of,
     each,
     fail,
+    found,
     judge,
     judge_stack,
     undetermined,
@@ -31,7 +33,11 @@ RESOURCE = Resource(
 )
 
 
-def rule(check, **changes) -> Rule:  # type: ignore[no-untyped-def]
+def check(judged) -> Check:  # type: ignore[no-untyped-def]
+    return Check(types=(), judge=judged)
+
+
+def rule(**changes) -> Rule:  # type: ignore[no-untyped-def]
     given = {
         "id": "R99",
         "name": "some-rule",
@@ -40,8 +46,6 @@ def rule(check, **changes) -> Rule:  # type: ignore[no-untyped-def]
         "controls": ("8.24", "5.17"),
         "remedy": "make it hold",
         "link": "https://example.org/",
-        "types": (),
-        "check": check,
     }
     return Rule(**{**given, **changes})
 
@@ -61,13 +65,13 @@ def test_the_worst_verdict_wins_with_all_reasons_of_its_kind(verdicts, outcome, 
 
 
 def test_an_unknown_value_is_undetermined_and_names_the_property() -> None:
-    verdict = judge(rule(lambda resource: fail(resource.view.text("later"))), RESOURCE)
+    verdict = judge(check(lambda resource: fail(resource.view.text("later"))), RESOURCE)
     assert verdict.outcome is Outcome.UNDETERMINED
     assert verdict.reasons == ("later is not known before the update",)
 
 
 def test_a_malformed_value_is_a_finding_that_names_types() -> None:
-    verdict = judge(rule(lambda resource: fail(resource.view.text("wrong"))), RESOURCE)
+    verdict = judge(check(lambda resource: fail(resource.view.text("wrong"))), RESOURCE)
     assert verdict == fail("wrong: a text was expected, a list came")
 
 
@@ -75,39 +79,54 @@ def test_an_exception_of_a_rule_is_a_finding_without_the_exceptions_text() -> No
     def broken(resource: Resource):  # type: ignore[no-untyped-def]
         raise KeyError("hunter2-hunter2")
 
-    verdict = judge(rule(broken), RESOURCE)
+    verdict = judge(check(broken), RESOURCE)
     assert verdict.outcome is Outcome.FAIL
     assert "KeyError" in verdict.reasons[0]
     assert "hunter2" not in verdict.reasons[0]
 
 
 def test_what_one_check_cannot_read_does_not_hide_what_another_finds() -> None:
-    verdict = judge(rule(lambda resource: each(lambda: fail(resource.view.text("later")), lambda: fail("found"))), RESOURCE)
+    verdict = judge(check(lambda resource: each(lambda: fail(resource.view.text("later")), lambda: fail("found"))), RESOURCE)
     assert verdict == fail("found")
 
 
 def test_a_reason_never_repeats_a_marked_secret() -> None:
-    verdict = judge(rule(lambda resource: fail(f"it is {resource.view.text('hidden')}!")), RESOURCE)
+    verdict = judge(check(lambda resource: fail(f"it is {resource.view.text('hidden')}!")), RESOURCE)
     assert verdict == fail("it is [secret]!")
 
 
 def test_nor_a_text_that_looks_like_a_secret() -> None:
     plain = replace(RESOURCE, properties={"apiKey": "hunter2-hunter2"})
-    verdict = judge(rule(lambda resource: fail(f"it is {resource.view.text('apiKey')}!")), plain)
+    verdict = judge(check(lambda resource: fail(f"it is {resource.view.text('apiKey')}!")), plain)
     assert verdict == fail("it is [secret]!")
 
 
-def test_a_stack_rule_is_redacted_over_all_resources_and_never_raises() -> None:
-    metadata = {
-        field: getattr(rule(judge), field) for field in ("id", "name", "title", "severity", "controls", "remedy", "link")
-    }
+def test_a_relation_is_redacted_over_all_resources_and_never_raises() -> None:
     other = replace(RESOURCE, urn="other", properties={})
-    leaking = StackRule(check=lambda stack: [Finding("other", fail("hunter2-hunter2"))], **metadata)
+    leaking = Relation(reads={}, judge=lambda stack: [Finding("other", fail("hunter2-hunter2"))])
     assert judge_stack(leaking, Stack((RESOURCE, other))) == [Finding("other", fail("[secret]"))]
-    broken = StackRule(check=lambda stack: 1 / 0, **metadata)  # type: ignore[return-value]
+    broken = Relation(reads={}, judge=lambda stack: 1 / 0)  # type: ignore[return-value]
     (finding,) = judge_stack(broken, Stack((RESOURCE,)))
     assert finding.verdict.outcome is Outcome.FAIL
     assert "ZeroDivisionError" in finding.verdict.reasons[0]
+
+
+def test_one_resource_that_a_relation_cannot_read_does_not_hide_the_others() -> None:
+    def later(resource: Resource):  # type: ignore[no-untyped-def]
+        return fail(resource.view.text("later"))
+
+    relation = Relation(reads={}, judge=lambda stack: [found(RESOURCE, lambda: later(RESOURCE)), Finding("other", fail("x"))])
+    unknown, failed = judge_stack(relation, Stack((RESOURCE,)))
+    assert (unknown.urn, unknown.verdict.outcome) == (RESOURCE.urn, Outcome.UNDETERMINED)
+    assert failed == Finding("other", fail("x"))
+
+
+def test_what_a_rule_reads_is_the_sum_of_its_checks_and_relations() -> None:
+    read = rule(
+        checks=(Check(types=("a", "b"), properties=("x",), judge=lambda _: PASS),),
+        relations=(Relation(reads={"a": ("y",), "c": ()}, judge=lambda _: []),),
+    ).reads()
+    assert read == {"a": ("x", "y"), "b": ("x",), "c": ()}
 
 
 @pytest.mark.parametrize(
@@ -126,9 +145,9 @@ def test_a_stack_rule_is_redacted_over_all_resources_and_never_raises() -> None:
 )
 def test_a_rule_that_an_auditor_could_not_place_is_refused(changes) -> None:
     with pytest.raises(ValueError, match=r"X1|R99"):
-        rule(judge, **changes)
+        rule(**changes)
 
 
 def test_the_policys_name_and_reference_are_built_from_id_and_controls() -> None:
-    assert rule(judge).policy == "R99-some-rule"
-    assert rule(judge).reference == "A.8.24, A.5.17"
+    assert rule().policy == "R99-some-rule"
+    assert rule().reference == "A.8.24, A.5.17"

@@ -114,9 +114,9 @@ class Life:
         wrong = observed.exactly_the_edge(self.world)
         if wrong:
             raise RehearsalError(f"{wrong[0]}\n" + "\n".join(wrong[1:]))
-        from policies.rules import RULES, STACK_RULES
+        from policies.rules import RULES
 
-        number = len(RULES) + len(STACK_RULES)
+        number = len(RULES)
         return Outcome(said=f"{number} rules, none violated; open to the world: 80 and 443 of the edge", details=advice)
 
     # --- the way in

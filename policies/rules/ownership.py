@@ -1,0 +1,9 @@
+"""Tags, protection and the separation of environments."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from policies.rule import Rule
+
+RULES: Final[tuple[Rule, ...]] = ()

@@ -1,0 +1,9 @@
+"""Subnets, zones, endpoints and flow logs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from policies.rule import Rule
+
+RULES: Final[tuple[Rule, ...]] = ()
