@@ -74,6 +74,7 @@ class Project:
 
     folder: Path
     environment: Mapping[str, str]
+    stack: str = "test"
 
     def program(self, source: str) -> None:
         (self.folder / "__main__.py").write_text(textwrap.dedent(source), encoding="utf-8")
@@ -81,7 +82,7 @@ class Project:
     def pulumi(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Standard output and error together in ``stdout``, as on a screen."""
         return subprocess.run(
-            ["pulumi", *arguments, "--stack", "test", "--non-interactive"],
+            ["pulumi", *arguments, "--stack", self.stack, "--non-interactive"],
             cwd=self.folder,
             env=dict(self.environment),
             stdout=subprocess.PIPE,

@@ -5,9 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+from dataclasses import replace
 
 import pytest
 
+from policies import record
+from policies.rule import Outcome
+from policies.values import Secret
 from tools.pulumi.environment import CHECKOUT
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
@@ -119,6 +123,47 @@ def test_the_packs_configuration_turns_a_rule_into_advice(project, write) -> Non
     preview = project.preview("--policy-pack-config", str(config))
     assert preview.returncode == 0, preview.stdout
     assert "[advisory] [severity: high]  L02-internal-services-loopback" in preview.stdout
+
+
+def test_a_stack_that_is_only_advised_goes_on_with_the_same_finding(project, write) -> None:
+    """The level comes from policies/enforcement.yaml by the stack's name: the engine names it before it asks for the list."""
+    write('Process("open", **{**good, "environment": {**good["environment"], "HOST": "0.0.0.0"}})')
+    assert project.preview().returncode != 0
+    dev = replace(project, stack="dev")
+    assert dev.pulumi("stack", "init").returncode == 0
+    preview = dev.preview()
+    assert preview.returncode == 0, preview.stdout
+    assert "[advisory] [severity: high]  L02-internal-services-loopback" in preview.stdout
+
+
+def test_a_strict_preview_stops_at_what_is_undetermined(project, write) -> None:
+    write(f'first = Process("worker", {MARKED}, **good)', 'pulumi.export("apiKey", first.generated)')
+    assert project.preview().returncode == 0
+    strict = replace(project, environment={**project.environment, "ASSISTANT_POLICY_STRICT": "1"})
+    preview = strict.preview()
+    assert preview.returncode != 0
+    assert "[mandatory] [severity: critical]  L01-no-plain-secret-output" in preview.stdout
+    assert "UNDETERMINED" in preview.stdout
+
+
+def test_a_run_leaves_a_record_without_a_secret(project, write, canary) -> None:
+    write(
+        f'first = Process("worker", {MARKED}, **good)',
+        'pulumi.export("apiKey", first.generated)',
+        'pulumi.export("leak", pulumi.Output.unsecret(first.generated))',
+    )
+    file = project.folder / "record.json"
+    recorded = replace(project, environment={**project.environment, record.VARIABLE: str(file)})
+    assert recorded.preview().returncode == 0
+    assert record.read(file).source == "preview"
+    recorded.up()
+    read = record.read(file)
+    assert (read.project, read.stack, read.source) == ("trial", "test", "update")
+    (worker,) = (seen for seen in read.resources if seen.resource.name == "worker")
+    assert isinstance(worker.resource.properties["generated"], Secret)
+    assert worker.inputs["command"] == worker.resource.properties["command"]
+    assert ("L02", Outcome.PASS) in {(each.rule, each.outcome) for each in read.results if each.urn == worker.resource.urn}
+    assert canary not in file.read_text()
 
 
 def test_existing_state_is_judged_without_running_the_program(project, write) -> None:
