@@ -5,6 +5,10 @@ Q      ?=
 TEXT   ?=
 ROTATE ?=
 MODEL  ?=
+BASE   ?= origin/main
+LABELS ?=
+REVIEWS ?= .state
+REPORTS ?= .state
 LINES   = 40
 KEY    ?=
 VALUE  ?=
@@ -15,8 +19,9 @@ aws    := $(venv) -m tools.aws --stack $(STACK)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help environment up preview refresh down destroy clean outputs set ask say logs forward cluster cluster-down images compose-up compose-down \
-        bootstrap preflight costs secrets model-pin orphans rehearse test test-cluster test-cloud test-bootstrap bench bench-cold lint format lock
+.PHONY: help environment up preview refresh down destroy clean outputs set ask say logs forward cluster cluster-down images compose-up \
+        compose-down bootstrap preflight costs secrets model-pin orphans rehearse review review-comment drift drift-issue deploy test test-cluster \
+        test-cloud test-bootstrap compare-policies bench bench-cold lint lint-workflows format lock
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +88,20 @@ model-pin: environment ## Write revision and digest of the hub's model into the 
 orphans: environment ## On AWS: what a destroyed stack has left in the account
 	@$(aws) orphans
 
+review: environment ## What this change would do to a stack: make review STACK=prod BASE=origin/main LABELS="…" (docs/ci.md)
+	@$(venv) -m tools.review --stack $(STACK) review --base "$$REVIEW_BASE" --labels "$$REVIEW_LABELS"
+
+drift: environment ## Whether what a stack has made is still as its state says; changes nothing
+	@$(venv) -m tools.review --stack $(STACK) drift
+
+review-comment: ## In CI: the reviews in a folder as comments on a pull request, by gh (REVIEWS=… PULL_REQUEST=…)
+	@$(PYTHON) -m tools.review.posting comment "$(REVIEWS)"
+
+drift-issue: ## In CI: the reports of drift in a folder as issues, by gh (REPORTS=…)
+	@$(PYTHON) -m tools.review.posting issue "$(REPORTS)"
+
+deploy: preflight up ## On AWS, for pipelines: what an up presupposes, the up itself, a question and a task (STACK=prod)
+
 rehearse: environment ## The whole life of an AWS stack without an account (STACK=prod), and a report of it
 	@$(venv) -m tools.rehearsal --stack $(STACK)
 
@@ -109,14 +128,21 @@ test-cloud: environment ## The AWS stacks through their lives, by stand-ins (ALL
 test-bootstrap: environment ## The set-up from nothing: empty HOME, cache and PATH (up to 10 minutes)
 	@$(venv) -m pytest -q tests/bootstrap -m bootstrap
 
+compare-policies: environment ## The policy pack beside Checkov, on the same stacks, into docs/policies-and-checkov.md (needs PyPI)
+	@$(venv) tests/peers/rendered.py .state/rendered
+	@$(venv) -m tools.peers.checkov $(foreach stack,prod serverless cluster,.state/rendered/$(stack).json)
+
 bench: environment ## Speed and memory, side by side, into docs/performance.md
 	@$(venv) -m tests.bench
 
 bench-cold: environment ## Clone to first answer, with the CLI cached and with nothing but the registries
 	@$(PYTHON) tests/bench/cold.py
 
-lint: environment ## ruff and mypy
+lint: environment ## ruff, mypy, and what is wrong with the workflows of continuous integration
 	@$(venv) -m tools.suites lint
+
+lint-workflows: environment ## The workflows alone, and by actionlint where it or Go is there
+	@$(venv) -m tools.workflows --thorough
 
 format: environment ## Format the code and sort the imports
 	@$(venv) -m ruff check --fix --quiet . ; $(venv) -m ruff format .
@@ -127,9 +153,11 @@ lock: environment ## Write requirements/*.lock anew from pyproject.toml
 # Images and runners set it, and then each command compiles the SDKs anew: seconds, every time.
 unexport PYTHONDONTWRITEBYTECODE
 # Handed over through the environment, as they are: quotes, dollar signs and backticks in a sentence stay text.
-unexport Q TEXT KEY VALUE MODEL
+unexport Q TEXT KEY VALUE MODEL BASE LABELS
 ask: export QUESTION = $(value Q)
 say: export SENTENCE = $(value TEXT)
+review: export REVIEW_BASE = $(value BASE)
+review: export REVIEW_LABELS = $(value LABELS)
 set: export SETTING = $(value KEY)
 set: export WANTED = $(value VALUE)
 model-pin: export PINNED_MODEL = $(value MODEL)

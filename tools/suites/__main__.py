@@ -37,7 +37,7 @@ ELSEWHERE = ("engine", "model", "bootstrap", "compose", "cluster", "cloud")  # m
 SUITES = (
     Suite(
         name="lint",
-        commands=(("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",)),
+        commands=(("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",), ("tools.workflows",)),
     ),
     Suite(
         name="unit",
