@@ -20,6 +20,7 @@ VERSION: Final = "3.3.30"
 FRAMEWORKS: Final = ("terraform_plan", "kubernetes")
 PLAN: Final = "plan.json"
 MANIFESTS: Final = "manifests"
+READY: Final = "ready"
 # What would make Checkov call its vendor's platform, or read a configuration of the user's.
 AMBIENT: Final = ("BC_", "PRISMA_", "CKV_", "CHECKOV_")
 
@@ -46,12 +47,17 @@ class Scan:
     urns: frozenset[str]
 
 
+def program(environment: Mapping[str, str]) -> Path | None:
+    """Checkov, where it has been installed before."""
+    target = _place(environment)
+    return target / "bin" / "checkov" if (target / READY).exists() else None
+
+
 def installed(report: Report, environment: Mapping[str, str]) -> Path:
-    """Checkov's program, installed first if need be. Raises :class:`CheckovFailed`."""
-    root = cache_root(environment) / "checkov"
-    target = root / VERSION
-    with exclusive(root, report):
-        if not (target / "ready").exists():
+    """Checkov, installed first if need be. Raises :class:`CheckovFailed`."""
+    target = _place(environment)
+    with exclusive(target.parent, report):
+        if program(environment) is None:
             report(f"installing Checkov {VERSION} into a virtual environment of its own")
             # A virtual environment holds its own path, so it is made in place and is ready when it says so.
             venv.create(target, clear=True, with_pip=True)
@@ -59,11 +65,15 @@ def installed(report: Report, environment: Mapping[str, str]) -> Path:
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise CheckovFailed(f"Checkov {VERSION} could not be installed from PyPI:\n{done.stderr.strip()}")
-            (target / "ready").touch()
+            (target / READY).touch()
     return target / "bin" / "checkov"
 
 
-def scan(program: Path, resources: Sequence[Seen], environment: Mapping[str, str]) -> Scan:
+def _place(environment: Mapping[str, str]) -> Path:
+    return cache_root(environment) / "checkov" / VERSION
+
+
+def scan(checkov: Path, resources: Sequence[Seen], environment: Mapping[str, str]) -> Scan:
     """What Checkov says of ``resources``. Raises :class:`CheckovFailed`."""
     plan, manifests = plan_of(resources), manifests_of(resources)
     with tempfile.TemporaryDirectory(prefix="checkov-") as name:
@@ -72,20 +82,22 @@ def scan(program: Path, resources: Sequence[Seen], environment: Mapping[str, str
         (folder / PLAN).write_text(json.dumps(plan.document, indent=1), encoding="utf-8")
         for file, text in manifests.texts.items():
             (folder / MANIFESTS / file).write_text(text, encoding="utf-8")
-        reports = _reports(program, folder, environment)
+        reports = _reports(checkov, folder, environment)
     records = [(record, passed) for said in reports for record, passed in _records(said)]
+    verdicts: dict[tuple[str, str], bool] = {}
+    for record, passed in records:  # a check may judge a resource more than once, a container at a time
+        key = record["check_id"], _urn(record, plan.urns, manifests.urns)
+        verdicts[key] = verdicts.get(key, True) and passed
     return Scan(
         titles={record["check_id"]: record["check_name"] for record, _passed in records},
-        judgements=sorted(
-            {Judgement(record["check_id"], _urn(record, plan.urns, manifests.urns), passed) for record, passed in records}
-        ),
+        judgements=sorted(Judgement(check, urn, passed) for (check, urn), passed in verdicts.items()),
         urns=frozenset({*plan.urns.values(), *manifests.urns.values()}),
     )
 
 
-def _reports(program: Path, folder: Path, environment: Mapping[str, str]) -> list[Mapping[str, Any]]:
+def _reports(checkov: Path, folder: Path, environment: Mapping[str, str]) -> list[Mapping[str, Any]]:
     frameworks = [part for framework in FRAMEWORKS for part in ("--framework", framework)]
-    command = [str(program), "--directory", str(folder), *frameworks, "--output", "json", "--compact", "--skip-download"]
+    command = [str(checkov), "--directory", str(folder), *frameworks, "--output", "json", "--compact", "--skip-download"]
     own = {name: value for name, value in environment.items() if not name.startswith(AMBIENT)}
     done = subprocess.run(
         [*command, "--soft-fail"], cwd=folder, env={**own, "HOME": str(folder)}, capture_output=True, text=True, check=False
