@@ -16,10 +16,6 @@ from tools.peers.checkov.scan import Scan, program, scan
 
 LOGS, BUCKET = "aws:cloudwatch/logGroup:LogGroup", "aws:s3/bucket:Bucket"
 ACCESS = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
-    "aws:cloudwatch/logGroup:LogGroup",
-    "aws:s3/bucket:Bucket",
-    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
-)
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 CONTAINER = {"name": "worker", "image": "registry.example/worker:1", "securityContext": {"privileged": False}}
 GOOD: dict[str, tuple[str, dict[str, Any], dict[str, tuple[str, ...]]]] = {
