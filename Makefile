@@ -20,8 +20,8 @@ aws    := $(venv) -m tools.aws --stack $(STACK)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help environment up preview refresh down destroy clean outputs set ask say logs forward cluster cluster-down images compose-up \
-        compose-down bootstrap preflight costs secrets model-pin orphans rehearse review review-comment drift drift-issue deploy test test-cluster \
-        test-cloud test-bootstrap compare-policies bench bench-cold lint lint-workflows format lock
+        compose-down bootstrap preflight costs secrets model-pin orphans evidence rehearse review review-comment drift drift-issue deploy \
+        test test-cluster test-cloud test-bootstrap compare-policies bench bench-cold lint lint-workflows format lock
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -101,6 +101,9 @@ drift-issue: ## In CI: the reports of drift in a folder as issues, by gh (REPORT
 	@$(PYTHON) -m tools.review.posting issue "$(REPORTS)"
 
 deploy: preflight up ## On AWS, for pipelines: what an up presupposes, the up itself, a question and a task (STACK=prod)
+
+evidence: environment ## What an auditor wants of the stack, from a preview or STATE=exported.json (docs/evidence.md)
+	@$(venv) -m policies.evidence --stack $(STACK) $(if $(STATE),--state '$(STATE)')
 
 rehearse: environment ## The whole life of an AWS stack without an account (STACK=prod), and a report of it
 	@$(venv) -m tools.rehearsal --stack $(STACK)

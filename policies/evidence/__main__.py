@@ -1,0 +1,133 @@
+"""``python -m policies.evidence``: what `make evidence` calls. Fails where a release must not go on unnoticed."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import hashlib
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from policies import record, waivers
+from policies.enforcement import EnforcementMistake
+from policies.evaluation import Result
+from policies.evidence import applicability, bundle, repository, sources, statement
+from policies.evidence.reading import short_type
+from policies.pack import ALL_RULES
+from policies.record import Record
+from policies.rule import Rule
+from policies.state import StateMistake
+from tools.stack.assistant import AssistantError
+from tools.stack.engine import EngineError
+
+CHECKOUT: Final = Path(__file__).resolve().parents[2]
+PLACE: Final = Path(".state") / "evidence"
+STACK: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+MISTAKES: Final = (
+    bundle.BundleMistake,
+    repository.RepositoryMistake,
+    applicability.ApplicabilityMistake,
+    record.RecordMistake,
+    StateMistake,
+    EnforcementMistake,
+    EngineError,
+    AssistantError,
+)
+SHOWN: Final = 20  # findings on the screen; the page has them all
+
+
+def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        return _make(options, environment)
+    except MISTAKES as mistake:
+        print(f"\n{mistake}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        return 130
+
+
+def _make(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    folder: Path = options.repository.resolve()
+    history = repository.read(folder)
+    file: Path = options.record or _recorded(options, folder, history, environment)
+    seen = record.read(file)
+    if not STACK.fullmatch(seen.stack):
+        raise bundle.BundleMistake(f"{file} is the record of no stack: it has no resource with a URN")
+    if options.state and seen.stack != options.stack:
+        raise bundle.BundleMistake(
+            f"{options.state} is of the stack {seen.stack}, not {options.stack}: make evidence STACK={seen.stack}"
+        )
+    register = waivers.read(
+        (rule.id for rule in ALL_RULES), datetime.date.fromisoformat(seen.day), folder / "policies" / waivers.FILE.name
+    )
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    files = bundle.assemble(seen, ALL_RULES, register, applicability.read(), history, digest)
+    out: Path = options.out or folder / PLACE / seen.stack
+    bundle.write(files, out)
+    return _told(seen, ALL_RULES, history.commit, out, len(files))
+
+
+def _recorded(
+    options: argparse.Namespace, folder: Path, history: repository.Repository, environment: Mapping[str, str]
+) -> Path:
+    """The file that the record was written into. It stays beside the bundle, which names its digest."""
+    place = folder / PLACE
+    place.mkdir(parents=True, exist_ok=True)
+    if options.state:
+        file = place / f"{options.stack}.record.json"
+        sources.exported(options.state, ALL_RULES, folder, history.day, environment, file)
+        return file
+    print(f"Previewing {options.stack}: every rule on every resource", file=sys.stderr, flush=True)
+    file = place / f"{options.stack}.record.json"
+    sources.preview(CHECKOUT, options.stack, environment, file)
+    return file
+
+
+def _told(seen: Record, rules: Sequence[Rule], commit: str, out: Path, files: int) -> int:
+    """The summary on the screen, and the exit code."""
+    failed, doubtful = bundle.standing(seen.results, rules)
+    counts = Counter(tally.status for tally in statement.tally(rules, seen.results))
+    said = ", ".join(f"{counts[status]} {status.value}" for status in statement.Status if counts[status])
+    played = ", with stand-ins in AWS' place" if seen.stand_ins else ""
+    print(f"Evidence of {seen.project}/{seen.stack} as of {seen.day} ({seen.source}{played}), commit {commit[:12]}")
+    print(f"  rules: {said}")
+    for word, results in ("fail", failed), ("undetermined", doubtful):
+        for result in results[:SHOWN]:
+            print(f"  {word}: {result.rule} {_where(result)}: {'; '.join(result.reasons)}")
+        if len(results) > SHOWN:
+            print(f"  {word}: {len(results) - SHOWN} more, in {bundle.PAGE}")
+    print(f"  {files} files in {out}: {bundle.PAGE} to read, {bundle.MANIFEST} with the SHA-256 of each")
+    if failed or doubtful:
+        print("Not fit for a release: mend these, or waive them with a reason (policies/waivers.yaml).", file=sys.stderr)
+    return 1 if failed or doubtful else 0
+
+
+def _where(result: Result) -> str:
+    if not result.urn:
+        return "on the stack"
+    head, _, name = result.urn.rpartition("::")
+    return f"on {short_type(head)} {name}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m policies.evidence", description=__doc__)
+    parser.add_argument("--stack", default="local", help="whose preview is taken where neither a record nor a state is given")
+    given = parser.add_mutually_exclusive_group()
+    given.add_argument("--record", type=Path, metavar="FILE", help="the record of a run of the policy pack")
+    given.add_argument("--state", type=Path, metavar="FILE", help="of pulumi stack export --file FILE")
+    parser.add_argument("--out", type=Path, metavar="DIR", help=f"default: {PLACE}/<stack>")
+    parser.add_argument(
+        "--repository", type=Path, metavar="DIR", default=CHECKOUT, help="whose history it is; default: this one"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))
