@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import grpc
@@ -60,6 +60,12 @@ class Run:
     inputs: dict[str, Resource] = field(default_factory=dict)
     results: dict[tuple[str, str], Result] = field(default_factory=dict)
     used: set[Waiver] = field(default_factory=set)
+
+    def told(self, resource: Resource) -> Resource:
+        """With its inputs for outputs where it has none: a provider that cannot be configured yet (that of a cluster which is
+        still to be made) answers a preview with nothing, and the inputs are what is known by then."""
+        asked = self.inputs.get(resource.urn)
+        return resource if resource.properties or asked is None else replace(resource, properties=asked.properties)
 
     def seen(self, resources: Iterable[Resource]) -> list[Seen]:
         return [Seen(each, self.inputs[each.urn].properties if each.urn in self.inputs else {}) for each in resources]
@@ -109,7 +115,7 @@ class Analyzer(_PolicyAnalyzerServicer):
         return response
 
     def AnalyzeStack(self, request: Any, _context: Any) -> Any:  # noqa: N802
-        resources = tuple(stack_resource_of(resource) for resource in request.resources)
+        resources = tuple(self.run.told(stack_resource_of(resource)) for resource in request.resources)
         name = self.run.stack or stack_of(resources[0].urn) if resources else self.run.stack
         stack = Stack(resources, production=self._terms.enforcement.of(name).production)
         response = proto.AnalyzeResponse()

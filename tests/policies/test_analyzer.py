@@ -251,3 +251,18 @@ def test_the_run_is_handed_over_whole_after_the_stack_was_judged(encode, make) -
     assert [(each.resource.urn, each.inputs["sha256"]) for each in seen] == [(resource.urn, "0" * 64)]
     assert dry
     assert {(result.rule, result.outcome) for result in results} >= {("L06", Outcome.FAIL), ("R06", Outcome.PASS)}
+
+
+def test_where_a_provider_tells_no_outputs_yet_relations_read_the_inputs(encode, make) -> None:
+    """Kubernetes' provider, on the first preview of a stack that makes its cluster as well."""
+    runs = []
+    analyzer = Analyzer(NAME, policies(), ALL_RULES, Terms(), lambda seen, _results, _dry: runs.append(seen))
+    resource = make("secrets", {"files": {"api_key": "mode 0644"}})
+    properties = encode(resource.properties)
+    named = {"urn": resource.urn, "type": resource.type, "name": "secrets"}
+    for outputs, words in ({}, "mode 0644"), ({"files": {"api_key": "missing"}}, "missing"):
+        analyzer.Analyze(proto.AnalyzeRequest(**named, properties=properties), None)
+        told = proto.AnalyzerResource(**named, properties=encode(outputs))
+        (found,) = analyzer.AnalyzeStack(proto.AnalyzeStackRequest(resources=[told]), None).diagnostics
+        assert words in found.message
+        assert runs[-1][0].resource.properties["files"] == {"api_key": words}
