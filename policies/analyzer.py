@@ -72,17 +72,17 @@ class Run:
 
 
 class Analyzer(_PolicyAnalyzerServicer):
-    """``listed``: what Pulumi lists and configures, by the names of the rules' policies. ``on_end`` hears of the whole run
-    after the stack has been judged."""
+    """``listed``: what Pulumi lists and configures, by the names of the rules' policies. ``listener`` hears of the whole run,
+    so far or once the stack has been judged: what was seen, what was said of it, and whether it is a preview."""
 
-    def __init__(self, name: str, listed: list[Policy], rules: Iterable[Rule], terms: Terms, on_end: Any = None) -> None:
+    def __init__(self, name: str, listed: list[Policy], rules: Iterable[Rule], terms: Terms, listener: Any = None) -> None:
         super().__init__(name, VERSION, listed, EnforcementLevel.MANDATORY)
         self._name = name
         self._book = RuleBook(tuple(rules))
         self._policies = {policy.name: policy for policy in listed}
         self._terms = terms
         self._configured: set[str] = set()
-        self._on_end = on_end
+        self._listener = listener
         self._lock = threading.Lock()
         self.run = Run()
 
@@ -108,10 +108,12 @@ class Analyzer(_PolicyAnalyzerServicer):
     def Analyze(self, request: Any, _context: Any) -> Any:  # noqa: N802
         resource = resource_of(request)
         response = proto.AnalyzeResponse()
-        for result in self._book.judge(resource):
-            self._report(response, result)
         with self._lock:
             self.run.inputs[resource.urn] = resource
+        for result in self._book.judge(resource):
+            self._report(response, result)
+        if any(said.enforcementLevel == proto.MANDATORY for said in response.diagnostics):
+            self._tell(self.run.inputs.values())  # the engine may end here and never ask about the stack
         return response
 
     def AnalyzeStack(self, request: Any, _context: Any) -> Any:  # noqa: N802
@@ -126,8 +128,7 @@ class Analyzer(_PolicyAnalyzerServicer):
         register = self._terms.register if whole else Register(mistakes=self._terms.register.mistakes)
         for result in of_register(name, register, self.run.used):
             self._report(response, result)
-        if self._on_end is not None:
-            self._on_end(self.run.seen(resources), list(self.run.results.values()), self.run.dry)
+        self._tell(resources)
         return response
 
     def Remediate(self, request: Any, _context: Any) -> Any:  # noqa: N802
@@ -162,6 +163,11 @@ class Analyzer(_PolicyAnalyzerServicer):
                 )
             )
         return response
+
+    def _tell(self, resources: Iterable[Resource]) -> None:
+        if self._listener is not None:
+            with self._lock:
+                self._listener(self.run.seen(resources), list(self.run.results.values()), self.run.dry)
 
     def _configured_level(self, rule: Rule) -> EnforcementLevel:
         """By the pack's configuration, which the engine completes from what the pack lists; without one, the stack's."""
