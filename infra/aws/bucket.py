@@ -59,6 +59,8 @@ class PrivateBucket(pulumi.ComponentResource):
             force_destroy=not protection and not args.kept,
             opts=pulumi.ResourceOptions.merge(own, pulumi.ResourceOptions(protect=protection)),
         )
+        # By its name, which is known before there is a bucket: a first preview can show every policy that names it.
+        arn = args.context.arn("s3", bucket.bucket, regional=False, owned=False)
         closed = aws.s3.BucketPublicAccessBlock(
             f"{name}-closed",
             bucket=bucket.id,
@@ -87,7 +89,7 @@ class PrivateBucket(pulumi.ComponentResource):
         aws.s3.BucketPolicy(
             f"{name}-policy",
             bucket=bucket.id,
-            policy=policy_document(*tls_alone(bucket.arn), *args.statements(bucket.arn)),
+            policy=policy_document(*tls_alone(arn), *args.statements(arn)),
             opts=after_closed,
         )
         after_versions = pulumi.ResourceOptions.merge(own, pulumi.ResourceOptions(depends_on=[versioned]))
@@ -118,7 +120,7 @@ class PrivateBucket(pulumi.ComponentResource):
                 opts=delivered,
             )
         self.bucket_name = bucket.bucket
-        self.arn = bucket.arn
+        self.arn = arn
         self.register_outputs({"bucketName": self.bucket_name, "arn": self.arn})
 
 

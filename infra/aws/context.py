@@ -59,7 +59,9 @@ class AwsContext:
         region = self.region
         return self.account.apply(lambda account: physical(self.stack, purpose, account, region, longest=BUCKET))
 
-    def arn(self, service: str, resource: str, *, regional: bool = True, owned: bool = True) -> pulumi.Output[str]:
+    def arn(
+        self, service: str, resource: pulumi.Input[str], *, regional: bool = True, owned: bool = True
+    ) -> pulumi.Output[str]:
         """``arn:<partition>:<service>:<region>:<account>:<resource>``; S3 has neither region nor account, IAM no region."""
         region = self.region if regional else ""
         prefix = f"arn:{self.partition.name}:{service}:{region}:"
