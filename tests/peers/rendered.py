@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -68,7 +69,9 @@ def _run(engine: Engine, folder: Path, *command: str) -> None:
 @contextlib.contextmanager
 def stand_ins(stack: str) -> Iterator[Engine]:
     """An engine on which an `up` of a stack on AWS comes to its end."""
-    from moto.server import ThreadedMotoServer  # seconds
+    from moto.server import ThreadedMotoServer  # takes seconds to import
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()

@@ -1,4 +1,4 @@
-"""The policy SDK's own analyzer with policies that do nothing. STOCK_POLICIES: how many read resources, and how many the stack."""
+"""The policy SDK's own analyzer with policies that do nothing. STOCK_POLICIES: how many read resources, how many the stack."""
 
 import os
 
