@@ -17,7 +17,7 @@ import pulumi_aws as aws
 
 from infra.alarms import GENERATING_ROUTES
 from infra.aws.context import AwsContext
-from infra.aws.identity import Statement, policy_document
+from infra.aws.identity import Statement, declared, policy_document
 from infra.aws.logs import LogGroup, LogGroupArgs
 from infra.aws_settings import Edge as EdgeSettings
 
@@ -90,31 +90,34 @@ class Firewall(pulumi.ComponentResource):
             opts=child,
         )
         aws.wafv2.WebAclAssociation(f"{name}-association", resource_arn=args.load_balancer_arn, web_acl_arn=acl.arn, opts=child)
-        self._log(name, args, acl, child)
+        said = self._log(name, args, acl, child)
         self.web_acl_name = acl.name
-        self.register_outputs({"web_acl_name": self.web_acl_name})
+        self.register_outputs({"web_acl_name": self.web_acl_name, "statements": declared(said)})
 
-    def _log(self, name: str, args: FirewallArgs, acl: aws.wafv2.WebAcl, child: pulumi.ResourceOptions) -> None:
+    def _log(
+        self, name: str, args: FirewallArgs, acl: aws.wafv2.WebAcl, child: pulumi.ResourceOptions
+    ) -> dict[str, list[Statement]]:
+        """The statements that it makes a policy of, by that policy's name."""
         context = args.context
         named = LOG_GROUP_PREFIX + context.name("edge")
         group = LogGroup(
             f"{name}-log", LogGroupArgs(context=context, key_arn=args.log_key_arn, words=("firewall",), named=named), child
         )
         # Without it the service writes one of its own, which no destroy would remove.
+        statement = Statement(
+            actions=("logs:CreateLogStream", "logs:PutLogEvents"),
+            resources=(pulumi.Output.concat(group.arn, ":*"),),
+            principals={"Service": (context.partition.service("delivery.logs"),)},
+            conditions={
+                "StringEquals": {"aws:SourceAccount": context.account},
+                "ArnLike": {"aws:SourceArn": context.arn("logs", "*")},
+            },
+        )
+        policy_name = f"{name}-log-delivery"
         delivery = aws.cloudwatch.LogResourcePolicy(
-            f"{name}-log-delivery",
+            policy_name,
             policy_name=context.name("edge-firewall"),
-            policy_document=policy_document(
-                Statement(
-                    actions=("logs:CreateLogStream", "logs:PutLogEvents"),
-                    resources=(pulumi.Output.concat(group.arn, ":*"),),
-                    principals={"Service": (context.partition.service("delivery.logs"),)},
-                    conditions={
-                        "StringEquals": {"aws:SourceAccount": context.account},
-                        "ArnLike": {"aws:SourceArn": context.arn("logs", "*")},
-                    },
-                )
-            ),
+            policy_document=policy_document(statement),
             opts=child,
         )
         aws.wafv2.WebAclLoggingConfiguration(
@@ -135,6 +138,7 @@ class Firewall(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[delivery])),
         )
+        return {policy_name: [statement]}
 
 
 def rules(edge: EdgeSettings) -> list[Any]:

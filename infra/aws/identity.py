@@ -63,6 +63,13 @@ def policy_document(*statements: Statement) -> pulumi.Output[str]:
     return pulumi.Output.from_input(document).apply(lambda known: json.dumps(known, sort_keys=True))
 
 
+def declared(documents: Mapping[str, Sequence[Statement]]) -> dict[str, list[dict[str, Any]]]:
+    """What the policies of a component say, by their resources' names, for its output ``statements``. On a first preview a
+    document is one unknown text for a single unknown ARN in it; here that ARN alone is unknown, and a reviewer, or
+    ``policies/policy_documents.py``, reads all the rest."""
+    return {name: [statement.element() for statement in statements] for name, statements in documents.items()}
+
+
 def trust(context: AwsContext, service: str, conditions: Conditions) -> pulumi.Output[str]:
     """Who may take the role: exactly one service, and that only for this account where the service says for whom it asks."""
     actions = ["sts:AssumeRole"]
@@ -132,4 +139,5 @@ class WorkloadRole(pulumi.ComponentResource):
             self.ready.append(aws.iam.RolePolicyAttachment(attachment, role=role.name, policy_arn=arn, opts=own))
         self.arn = role.arn
         self.role_name = role.name
-        self.register_outputs({"arn": self.arn, "roleName": self.role_name})
+        said = declared({f"{name}-policy": args.statements} if args.statements else {})
+        self.register_outputs({"arn": self.arn, "roleName": self.role_name, "statements": said})

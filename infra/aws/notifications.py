@@ -8,7 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.aws.context import AwsContext
-from infra.aws.identity import Statement, policy_document, source_account
+from infra.aws.identity import Statement, declared, policy_document, source_account
 
 # Those that publish on the account's behalf and say so.
 PUBLISHERS = ("cloudwatch", "budgets", "backup")
@@ -33,18 +33,19 @@ class Notifications(pulumi.ComponentResource):
         topic = aws.sns.Topic(
             f"{name}-topic", name=context.name("alarms"), display_name="Assistant", kms_master_key_id=args.key_arn, opts=own
         )
-        self.ready = aws.sns.TopicPolicy(f"{name}-policy", arn=topic.arn, policy=topic_policy(context, topic.arn), opts=own)
+        statements = topic_statements(context, topic.arn)
+        self.ready = aws.sns.TopicPolicy(f"{name}-policy", arn=topic.arn, policy=policy_document(*statements), opts=own)
         for index, address in enumerate(context.settings.notifications.emails):
             aws.sns.TopicSubscription(f"{name}-email-{index}", topic=topic.arn, protocol="email", endpoint=address, opts=own)
         self.topic_arn = topic.arn
-        self.register_outputs({"topicArn": self.topic_arn})
+        self.register_outputs({"topicArn": self.topic_arn, "statements": declared({f"{name}-policy": statements})})
 
 
-def topic_policy(context: AwsContext, topic_arn: pulumi.Input[str]) -> pulumi.Output[str]:
+def topic_statements(context: AwsContext, topic_arn: pulumi.Input[str]) -> list[Statement]:
     """AWS' services of this account may publish, over TLS alone; who else may is IAM's to say."""
     services = [context.partition.service(publisher) for publisher in PUBLISHERS]
     rule = context.arn("events", "rule/*")
-    return policy_document(
+    return [
         Statement(("sns:Publish",), (topic_arn,), source_account(context), {"Service": services}, sid="ServicesOfThisAccount"),
         Statement(
             ("sns:Publish",),
@@ -61,4 +62,4 @@ def topic_policy(context: AwsContext, topic_arn: pulumi.Input[str]) -> pulumi.Ou
             effect="Deny",
             sid="NothingInPlain",
         ),
-    )
+    ]

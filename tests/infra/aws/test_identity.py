@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pulumi
 import pytest
 from aws_rendering import ACCOUNT, aws_settings, render_component
 
@@ -35,6 +36,16 @@ async def test_a_role_is_taken_by_one_service_and_may_do_what_is_listed():
     (allowed,) = json.loads(rendered.one("RolePolicy").inputs["policy"])["Statement"]
     assert allowed["Action"] == ["s3:GetObject"]
     assert allowed["Resource"] == [f"arn:aws:s3:eu-central-1:{ACCOUNT}:models"]
+
+
+async def test_a_role_registers_what_its_policy_says_with_what_is_unknown_alone_unknown(monkeypatch):
+    """As ``policies/policy_documents.py`` reads it on a first preview, where the policy itself is one unknown text."""
+    registered = {}
+    monkeypatch.setattr(WorkloadRole, "register_outputs", lambda _self, outputs: registered.update(outputs))
+    unknown = pulumi.Output.from_input("arn").apply(lambda arn: arn)
+    await role("backup.amazonaws.com", statements=[Statement(("s3:GetObject",), ("arn:aws:s3:::one/*", unknown))])
+    (statement,) = registered["statements"]["r-policy"]
+    assert statement == {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::one/*", unknown]}
 
 
 async def test_pods_take_a_role_for_their_service_account_alone():
