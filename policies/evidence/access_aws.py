@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from policies.evidence.reading import NOT_KNOWN, compact, document_of, of_types, short_type, text_of, value_of, words
+from policies.evidence.reading import compact, document_of, of_types, short_type, text_of, value_of, words
 from policies.evidence.table import Table
 from policies.record import Seen
 from policies.relations import meant
@@ -20,6 +20,7 @@ ENTRY_POLICY: Final = "aws:eks/accessPolicyAssociation:AccessPolicyAssociation"
 # What else of aws:iam may grant something; a stack of this project has none, a changed one may.
 OTHER_IAM: Final = ("aws:iam/policy:Policy", "aws:iam/userPolicy:UserPolicy", "aws:iam/groupPolicy:GroupPolicy")
 PEOPLE: Final = ("aws:iam/user:User", "aws:iam/group:Group", "aws:iam/accessKey:AccessKey")
+UNREADABLE: Final = "a text that is no policy document"
 DOCUMENTS: Final = ("policy", "policyDocument")
 
 
@@ -49,7 +50,7 @@ def _roles(seen: Sequence[Seen]) -> Table:
             text_of(role, "permissionsBoundary"),
         )
         for role in sorted(of_types(seen, ROLE), key=lambda role: text_of(role, "name"))
-        for trust in _statements(value_of(role, "assumeRolePolicy"))
+        for trust in _statements(role, "assumeRolePolicy")
     ]
     people = [(each.resource.name, short_type(each.resource.type), "-", "-", "", "", "") for each in of_types(seen, *PEOPLE)]
     return Table(
@@ -72,7 +73,7 @@ def _permissions(seen: Sequence[Seen]) -> Table:
 
     rows = []
     for policy in of_types(seen, INLINE, *OTHER_IAM):
-        for each in _statements(value_of(policy, "policy")):
+        for each in _statements(policy, "policy"):
             actions, resources = _either(each, "Action"), _either(each, "Resource")
             rows.append(
                 (
@@ -113,7 +114,7 @@ def _resource_policies(seen: Sequence[Seen]) -> Table:
         for each in sorted(others, key=lambda each: each.resource.urn)
         for name in DOCUMENTS
         if name in each.inputs
-        for statement in _statements(value_of(each, name))
+        for statement in _statements(each, name)
     ]
     return Table(
         name="access-aws-resource-policies",
@@ -143,12 +144,15 @@ def _cluster_entries(seen: Sequence[Seen]) -> Table:
     )
 
 
-def _statements(value: Any) -> Iterator[Mapping[str, Any]]:
-    """The statements of a policy document; one that says so where the document is not known yet."""
+def _statements(holder: Seen, name: str) -> Iterator[Mapping[str, Any]]:
+    """The statements of a policy document; where it is not known yet, one that says so and what it is going to be made of."""
+    value = value_of(holder, name)
     document = document_of(value)
     if document is None:
         if value is not None:
-            yield {"Effect": "", "Action": words(value) if not isinstance(value, str) else NOT_KNOWN}
+            sources = {urn.rpartition("::")[2] for urn in holder.resource.property_dependencies.get(name, ())}
+            made_of = f"made of {', '.join(sorted(sources))}" if sources else ""
+            yield {"Effect": "", "Action": UNREADABLE if isinstance(value, str) else words(value), "Resource": made_of}
         return
     statements = document.get("Statement", [])
     for statement in statements if isinstance(statements, list) else [statements]:

@@ -98,7 +98,7 @@ def _parts(record: Record, repository: Repository, rules: int) -> tuple[tuple[st
 def standing(results: Sequence[Result], rules: Sequence[Rule]) -> tuple[list[Result], list[Result]]:
     """Failures, and what is undetermined of critical and high rules, as far as no waiver excuses it."""
     grave = {rule.id for rule in rules if rule.is_grave}
-    stand = [result for result in results if result.stands]
+    stand = sorted((result for result in results if result.stands), key=lambda each: (each.rule, each.urn, each.reasons))
     return (
         [result for result in stand if result.outcome is Outcome.FAIL],
         [result for result in stand if result.outcome is Outcome.UNDETERMINED and result.rule in grave],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
@@ -15,6 +16,10 @@ from policies.evidence.table import Table
 from policies.record import Record
 from policies.rule import Outcome, Rule
 
+SHORT: Final = 24  # characters
+LONG: Final = re.compile(r"\S{36,}")
+PARTS: Final = re.compile(r"(?<=[/:,_@])(?=\w)")
+BREAK: Final = "<wbr>"
 STYLE: Final = Path(__file__).with_name("page.css")
 IS_NOT: Final = (
     "This is evidence for a certification, not a certification. It shows what the rules read in the resources of one stack on "
@@ -187,8 +192,15 @@ def _table(table: Table, titled: bool = True) -> str:
     note = f'<p class="note">{escape(table.note)}</p>' if table.note else ""
     if not table.rows:
         return f"{title}{note}<p>{escape(table.empty)}</p>"
-    rows = ["<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in table.rows]
+    rows = ["<tr>" + "".join(map(_cell, row)) + "</tr>" for row in table.rows]
     return f"{title}{note}{_grid(table.columns, rows)}"
+
+
+def _cell(text: str) -> str:
+    """Names and days stay whole; ARNs, digests and paths may break where one of their parts ends."""
+    if len(text) <= SHORT and not any(letter.isspace() for letter in text):
+        return f'<td class="whole-word">{escape(text)}</td>'
+    return f"<td>{LONG.sub(lambda word: PARTS.sub(BREAK, word[0]), escape(text))}</td>"
 
 
 def _grid(columns: Iterable[str], rows: Iterable[str], kind: str = "") -> str:
