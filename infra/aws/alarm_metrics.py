@@ -5,12 +5,13 @@ Each metric is one of :mod:`infra.aws.emitters`. Missing data means something el
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from app.telemetry.emf_catalogue import DIMENSION
-from infra.alarms import DAY, NOT_MEASURED, Measure
+from infra.alarms import DAY, NOT_MEASURED, Alarm, Measure
 from infra.aws.emitters import (
     CERTIFICATES,
     ECS,
@@ -21,13 +22,16 @@ from infra.aws.emitters import (
     Source,
 )
 from infra.aws.naming import emf_namespace
-from infra.kubernetes.names import Part
+from infra.kubernetes.names import APPLICATION, Part
 from infra.settings import Settings
 
 PARTS: tuple[Part, ...] = ("gateway", "worker", "inference")
 MINUTE, QUARTER = 60, 900
 PERCENT = 100.0
 Missing = Literal["notBreaching", "ignore", "missing"]
+COMPARISON = {"above": "GreaterThanThreshold", "below": "LessThanThreshold"}
+# The statistics by which a Metrics Insights query puts many metrics together.
+_AGGREGATE = {"Maximum": "MAX", "Minimum": "MIN", "Sum": "SUM", "Average": "AVG"}
 
 
 @dataclass(frozen=True)
@@ -75,9 +79,32 @@ def unmeasured(settings: Settings) -> Mapping[Measure, str]:
 
 def renderings(settings: Settings, stack: str) -> Mapping[Measure, tuple[Rendering, ...]]:
     """Every measure that the stack has, in the catalogue's order."""
-    places = _fargate() if settings.target == "fargate" else _eks(settings.cluster.namespace)
-    known = {**places, **_everywhere(stack)}
+    known = measurable("fargate" if settings.target == "fargate" else "eks", settings.cluster.namespace, stack)
     return {measure: known[measure] for measure in Measure if measure not in unmeasured(settings)}
+
+
+def measurable(platform: Literal["eks", "fargate"], namespace: str, stack: str) -> Mapping[Measure, tuple[Rendering, ...]]:
+    """Every measure that such a platform has at all. ``namespace``: the assistant's, of Kubernetes."""
+    return {**(_fargate() if platform == "fargate" else _eks(namespace)), **_everywhere(stack)}
+
+
+def alarm_name(stack: str, alarm: Alarm, rendering: Rendering) -> str:
+    return "-".join([APPLICATION, stack, alarm.name, *([rendering.part] if rendering.part else [])])
+
+
+def threshold(alarm: Alarm, rendering: Rendering) -> float:
+    """In the metric's unit, without the dust of floating point."""
+    return round(alarm.threshold * rendering.scale, 9)
+
+
+def evaluation_periods(alarm: Alarm, rendering: Rendering) -> int:
+    """So many periods in a row, each beyond the threshold, are at least ``for_seconds``."""
+    return max(1, math.ceil(alarm.for_seconds / rendering.period))
+
+
+def selection(metric: Metric) -> str:
+    """How a Metrics Insights query over many metrics begins; conditions may follow."""
+    return f'SELECT {_AGGREGATE[metric.statistic]}({metric.name}) FROM "{metric.namespace}"'  # noqa: S608 - names of ours alone
 
 
 def _everywhere(stack: str) -> dict[Measure, tuple[Rendering, ...]]:

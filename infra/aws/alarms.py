@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,14 +9,20 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra.alarms import ALARMS, Alarm
-from infra.aws.alarm_metrics import From, Metric, Rendering, renderings
+from infra.alarms import ALARMS
+from infra.aws.alarm_metrics import (
+    COMPARISON,
+    From,
+    Metric,
+    Rendering,
+    alarm_name,
+    evaluation_periods,
+    renderings,
+    selection,
+    threshold,
+)
 from infra.aws.context import AwsContext
-from infra.kubernetes.names import APPLICATION
 
-_COMPARISON = {"above": "GreaterThanThreshold", "below": "LessThanThreshold"}
-# The statistics by which a Metrics Insights query puts many metrics together.
-_AGGREGATE = {"Maximum": "MAX", "Minimum": "MIN", "Sum": "SUM", "Average": "AVG"}
 _RESULT = "result"
 
 
@@ -47,7 +52,7 @@ class CloudWatchAlarms(pulumi.ComponentResource):
                     f"{name}-{alarm.name}" + (f"-{rendering.part}" if rendering.part else ""),
                     name=shown,
                     alarm_description=f"{alarm.severity}: {alarm.summary}. What to do: {alarm.runbook}",
-                    comparison_operator=_COMPARISON[alarm.beyond],
+                    comparison_operator=COMPARISON[alarm.beyond],
                     threshold=threshold(alarm, rendering),
                     evaluation_periods=evaluation_periods(alarm, rendering),
                     treat_missing_data=rendering.missing,
@@ -59,20 +64,6 @@ class CloudWatchAlarms(pulumi.ComponentResource):
                 )
                 self.names.append(shown)
         self.register_outputs({"names": self.names})
-
-
-def alarm_name(stack: str, alarm: Alarm, rendering: Rendering) -> str:
-    return "-".join([APPLICATION, stack, alarm.name, *([rendering.part] if rendering.part else [])])
-
-
-def threshold(alarm: Alarm, rendering: Rendering) -> float:
-    """In the metric's unit, without the dust of floating point."""
-    return round(alarm.threshold * rendering.scale, 9)
-
-
-def evaluation_periods(alarm: Alarm, rendering: Rendering) -> int:
-    """So many periods in a row, each beyond the threshold, are at least ``for_seconds``."""
-    return max(1, math.ceil(alarm.for_seconds / rendering.period))
 
 
 def _measured(rendering: Rendering, values: Mapping[str, pulumi.Input[str]]) -> dict[str, Any]:
@@ -120,5 +111,4 @@ def _query(metric: Metric, values: Mapping[str, pulumi.Input[str]]) -> pulumi.Ou
     conditions: list[pulumi.Input[str]] = []
     for name, value in metric.dimensions.items():
         conditions += [" AND " if conditions else " WHERE ", f"{name} = '", _value(value, values), "'"]
-    selected = f'SELECT {_AGGREGATE[metric.statistic]}({metric.name}) FROM "{metric.namespace}"'  # noqa: S608 - names of ours alone
-    return pulumi.Output.concat(selected, *conditions)
+    return pulumi.Output.concat(selection(metric), *conditions)

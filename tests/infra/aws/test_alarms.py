@@ -11,8 +11,8 @@ import pytest
 from aws_rendering import aws_settings, render_component
 
 from infra.alarms import ALARMS, NOT_MEASURED, Measure
-from infra.aws.alarm_metrics import Metric, renderings, unmeasured
-from infra.aws.alarms import CloudWatchAlarms, CloudWatchAlarmsArgs, evaluation_periods, threshold
+from infra.aws.alarm_metrics import Metric, evaluation_periods, renderings, threshold, unmeasured
+from infra.aws.alarms import CloudWatchAlarms, CloudWatchAlarmsArgs
 from infra.aws.emitters import Emitter, Evidence, emitters
 
 PROFILES = ("dev", "staging", "prod", "serverless")
