@@ -7,7 +7,6 @@ and every capability is dropped, which leaves nothing to gain.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -94,23 +93,20 @@ class Container:
         patience = STARTS_WITHIN_SECONDS - 2 * CHECK_SECONDS
         return ["python", "-m", "app.aws.deliver", "--seconds", str(patience), "--", *self.command]
 
-    def definitions(
+    def definition(
         self, image: pulumi.Input[str], log_group: pulumi.Input[str], region: str, secret_arns: Mapping[str, pulumi.Input[str]]
-    ) -> pulumi.Output[str]:
-        """``containerDefinitions``, JSON. ``secret_arns``: by secret, of which those that it reads are named."""
-        wanted = {name: secret_arns[name] for name in sorted(set(self.secrets.values()))}
-        return pulumi.Output.all(image=image, group=log_group, environment=dict(self.environment), secrets=wanted).apply(
-            lambda given: json.dumps([self._definition(region, **given)], sort_keys=True)
-        )
-
-    def _definition(
-        self, region: str, *, image: str, group: str, environment: Mapping[str, str], secrets: Mapping[str, str]
     ) -> dict[str, Any]:
-        environment = {**environment, "AWS_REGION": region}
+        """One of ``containerDefinitions``, in which single values may still be outputs. ``secret_arns``: by secret, of which
+        those that it reads are named."""
+        environment: dict[str, pulumi.Input[str]] = {**self.environment, "AWS_REGION": region}
         tmpfs = [_tmpfs("/tmp", self.temporary)]  # noqa: S108 - the container's own
         if self.secrets:
             environment |= {f"{variable}_FILE": f"{SECRETS_DIRECTORY}/{name}" for variable, name in self.secrets.items()}
-            environment |= {"SECRETS": json.dumps(secrets, sort_keys=True), "SECRETS_DIRECTORY": SECRETS_DIRECTORY}
+            wanted = {name: secret_arns[name] for name in sorted(set(self.secrets.values()))}
+            environment |= {
+                "SECRETS": pulumi.Output.json_dumps(wanted, sort_keys=True),
+                "SECRETS_DIRECTORY": SECRETS_DIRECTORY,
+            }
             tmpfs.append(_tmpfs(SECRETS_DIRECTORY, SECRETS_MEBIBYTES))
         return {
             "name": self.name,
@@ -134,7 +130,7 @@ class Container:
             "logConfiguration": {
                 "logDriver": "awslogs",
                 "options": {
-                    "awslogs-group": group,
+                    "awslogs-group": log_group,
                     "awslogs-region": region,
                     "awslogs-stream-prefix": self.name,
                     "mode": "non-blocking",

@@ -68,6 +68,7 @@ class EcsTask(pulumi.ComponentResource):
             child,
         )
         architecture = context.settings.fargate.architecture
+        containers = [container.definition(args.image, logs.name, context.region, args.secret_arns)]
         definition = aws.ecs.TaskDefinition(
             f"{name}-definition",
             family=context.name(args.part),
@@ -80,7 +81,7 @@ class EcsTask(pulumi.ComponentResource):
             ),
             execution_role_arn=starts.arn,
             task_role_arn=role.arn,
-            container_definitions=container.definitions(args.image, logs.name, context.region, args.secret_arns),
+            container_definitions=pulumi.Output.json_dumps(containers, sort_keys=True),
             volumes=[
                 aws.ecs.TaskDefinitionVolumeArgs(name=volume) for volume in sorted({mount.volume for mount in container.mounts})
             ],
@@ -89,4 +90,6 @@ class EcsTask(pulumi.ComponentResource):
         )
         self.definition_arn, self.log_group = definition.arn, logs.name
         self.ready = (*starts.ready, *role.ready)
-        self.register_outputs({"definition_arn": self.definition_arn})
+        # On a first preview the text of the definition is unknown as a whole; what is known of it stands here, for a reader and
+        # for the policies (policies/ecs.py).
+        self.register_outputs({"definition_arn": self.definition_arn, "containers": containers})

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pulumi
 import pytest
 
 from app.gateway.self_signed import self_signed_context
@@ -22,9 +23,9 @@ from infra.kubernetes.names import SECRETS_DIRECTORY
 
 async def definition(container: Container) -> dict[str, Any]:
     arns = {"api_key": "arn:secret:api_key", "other": "arn:secret:other"}
-    text = await container.definitions("registry/image@sha256:1", "/assistant/prod/x", "eu-central-1", arns).future()
-    (found,) = json.loads(text or "")
-    return dict(found)
+    described = container.definition("registry/image@sha256:1", "/assistant/prod/x", "eu-central-1", arns)
+    text = await pulumi.Output.json_dumps(described).future()
+    return dict(json.loads(text or ""))
 
 
 def container(**changes: Any) -> Container:
