@@ -12,7 +12,7 @@ from policies.record import Seen
 from policies.resource import Resource
 from policies.rule import Outcome
 from tools.peers.checkov import correspondence, probes
-from tools.peers.checkov.compare import Agreement, Comparison, compare
+from tools.peers.checkov.compare import Agreement, Comparison, compare, neighbours_in
 from tools.peers.checkov.correspondence import Correspondence, Explanation, Kind
 from tools.peers.checkov.probes import Probe, broken, targets_in
 from tools.peers.checkov.report import Findings, document
@@ -30,7 +30,7 @@ def compared(
 ) -> Comparison:
     explanations = [Explanation(CHECK, explanation, Kind.CHOICE, "why")] if explanation else []
     results = [Result(RULE, URN, ours)] if ours else []
-    return compare([Judgement(CHECK, URN, passed)], results, Correspondence({CHECK: rules}, {}, explanations))
+    return compare([Judgement(CHECK, URN, passed)], results, Correspondence({CHECK: rules}, {}, explanations), {})
 
 
 @pytest.mark.parametrize(
@@ -78,19 +78,33 @@ def test_an_explanation_of_another_resource_explains_nothing() -> None:
 
 def test_a_check_that_the_file_does_not_know_is_a_mistake_and_one_that_judges_nothing_too() -> None:
     known = Correspondence({"CKV_AWS_1": [RULE]}, {}, [])
-    mistakes = compare([Judgement(CHECK, URN, True)], [], known).mistakes
+    mistakes = compare([Judgement(CHECK, URN, True)], [], known, {}).mistakes
     assert [mistake.split()[0] for mistake in mistakes] == [CHECK, "CKV_AWS_1"]
 
 
 def test_the_worst_of_the_answering_rules_is_held_against_the_check() -> None:
     results = [Result("R1", URN, Outcome.PASS), Result("R2", URN, Outcome.FAIL)]
-    [pair] = compare([Judgement(CHECK, URN, True)], results, Correspondence({CHECK: ["R1", "R2"]}, {}, [])).pairs
+    [pair] = compare([Judgement(CHECK, URN, True)], results, Correspondence({CHECK: ["R1", "R2"]}, {}, []), {}).pairs
     assert pair.agreement is Agreement.OURS_STRICTER
+
+
+def test_a_rule_that_says_nothing_of_the_resource_is_asked_one_edge_away() -> None:
+    known, near = Correspondence({CHECK: [RULE]}, {}, []), {URN: ["bucket"]}
+    judged = [Judgement(CHECK, URN, True)]
+    [pair] = compare(judged, [Result(RULE, "bucket", Outcome.FAIL)], known, near).pairs
+    assert (pair.agreement, pair.rules) == (Agreement.OURS_STRICTER, (RULE,))
+    both = [Result(RULE, "bucket", Outcome.FAIL), Result(RULE, URN, Outcome.PASS)]
+    [pair] = compare(judged, both, known, near).pairs
+    assert pair.agreement is Agreement.AGREE
+
+
+def test_an_edge_is_one_both_ways() -> None:
+    assert neighbours_in([key("block", {}, uses="bucket")]) == {"bucket": ["block"], "block": ["bucket"]}
 
 
 def test_rules_without_an_answering_check_are_counted() -> None:
     results = [Result(RULE, URN, Outcome.PASS), Result("R11", URN, Outcome.PASS)]
-    found = compare([Judgement(CHECK, URN, True)], results, Correspondence({CHECK: [RULE]}, {}, []))
+    found = compare([Judgement(CHECK, URN, True)], results, Correspondence({CHECK: [RULE]}, {}, []), {})
     assert {rule: dict(outcomes) for rule, outcomes in found.alone.items()} == {"R11": {Outcome.PASS: 1}}
 
 

@@ -15,7 +15,7 @@ from policies.pack import ALL_RULES
 from policies.record import Record, RecordMistake
 from policies.rules import RULES
 from tools.peers.checkov import correspondence, probes
-from tools.peers.checkov.compare import compare
+from tools.peers.checkov.compare import compare, neighbours_in
 from tools.peers.checkov.probes import Turn
 from tools.peers.checkov.report import Findings, document
 from tools.peers.checkov.scan import VERSION, CheckovFailed, Judgement, installed, scan
@@ -60,10 +60,12 @@ def _found(records: Sequence[Record], environment: Mapping[str, str]) -> Finding
             if it.resource.urn not in seen.urns and not it.resource.type.startswith(NO_SETTINGS)
         )
     known = correspondence.read()
+    results = [result for each in records for result in each.results]
+    neighbours = neighbours_in(seen for each in records for seen in each.resources)
     return Findings(
         version=VERSION,
         records=records,
-        comparison=compare(judgements, [result for each in records for result in each.results], known),
+        comparison=compare(judgements, results, known, neighbours),
         correspondence=known,
         titles=titles,
         turns=turns,

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Final
 
 from policies.evaluation import Result
+from policies.record import Seen
 from policies.rule import Outcome
 from tools.peers.checkov.correspondence import Correspondence, Explanation
 from tools.peers.checkov.scan import Judgement
@@ -49,10 +50,15 @@ class Comparison:
     alone: Mapping[str, Counter[Outcome]]
 
 
-def compare(judgements: Iterable[Judgement], results: Iterable[Result], correspondence: Correspondence) -> Comparison:
-    judgements, results = list(judgements), list(results)
+def compare(
+    judgements: Sequence[Judgement],
+    results: Sequence[Result],
+    correspondence: Correspondence,
+    neighbours: Mapping[str, Sequence[str]],
+) -> Comparison:
+    """``neighbours``: of each resource, those one edge away. A rule may say of the bucket what a check says of its block."""
     said = {(result.rule, result.urn): result.outcome for result in results}
-    pairs = [_pair(judgement, said, correspondence) for judgement in judgements]
+    pairs = [_pair(judgement, said, correspondence, neighbours) for judgement in judgements]
     explained: dict[Explanation, list[Pair]] = {}
     unexplained: list[Pair] = []
     for pair in pairs:
@@ -70,13 +76,29 @@ def compare(judgements: Iterable[Judgement], results: Iterable[Result], correspo
     return Comparison(pairs, explained, _mistakes(judgements, unexplained, explained, correspondence), alone)
 
 
-def _pair(judgement: Judgement, said: Mapping[tuple[str, str], Outcome], correspondence: Correspondence) -> Pair:
+def neighbours_in(resources: Iterable[Seen]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for seen in resources:
+        for urn in {urn for urns in seen.resource.property_dependencies.values() for urn in urns}:
+            found.setdefault(urn, []).append(seen.resource.urn)
+            found.setdefault(seen.resource.urn, []).append(urn)
+    return found
+
+
+def _pair(
+    judgement: Judgement,
+    said: Mapping[tuple[str, str], Outcome],
+    correspondence: Correspondence,
+    neighbours: Mapping[str, Sequence[str]],
+) -> Pair:
     asked = correspondence.rules.get(judgement.check, ())
-    answers = {rule: said[rule, judgement.urn] for rule in asked if (rule, judgement.urn) in said}
-    if not answers:
-        return Pair(judgement, Agreement.APART, ())
-    worst = next(outcome for outcome in WORST_FIRST if outcome in answers.values())
-    return Pair(judgement, _agreement(judgement.passed, worst), tuple(answers))
+    for urns in ([judgement.urn], neighbours.get(judgement.urn, ())):
+        answers = {(rule, urn): said[rule, urn] for rule in asked for urn in urns if (rule, urn) in said}
+        if answers:
+            worst = next(outcome for outcome in WORST_FIRST if outcome in answers.values())
+            rules = tuple(dict.fromkeys(rule for rule, _urn in answers))
+            return Pair(judgement, _agreement(judgement.passed, worst), rules)
+    return Pair(judgement, Agreement.APART, ())
 
 
 def _agreement(passed: bool, ours: Outcome) -> Agreement:

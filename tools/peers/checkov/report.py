@@ -30,9 +30,9 @@ bucket or a load balancer; its Kubernetes half gets the manifests. Checkov runs 
 platform. The conversion is in `tools/peers/checkov/`; which rule answers to which check was decided by hand, from the text of
 both (`correspondence.yaml`).
 
-A verdict is one check on one resource. *Judged by Checkov alone* are resources of which the answering rule says nothing under
-their own name: a rule may say of the bucket what Checkov says of the access block beside it. Many of Checkov's passes are of
-checks about something that is not here.
+A verdict is one check on one resource. Against it stands what the answering rules say of the same resource or, where they say
+nothing of it, of those one edge away: a rule may say of the bucket what Checkov says of the access block beside it. *Judged by
+Checkov alone* is the rest. Many of Checkov's passes are of checks about something that is not here.
 """
 DISAGREE: Final = """\
 ## Where the two disagree
@@ -108,7 +108,7 @@ def _summary(findings: Findings) -> str:
         ("checks of Checkov's that judged something", f"{len(checks)}"),
         ("… to which a rule of the pack answers", f"{len({pair.judgement.check for pair in asked})}"),
         ("verdicts of Checkov's", f"{len(pairs)}, {len(failed)} of them failures"),
-        ("verdicts on a resource that the answering rule has judged too", f"{len(both)}"),
+        ("verdicts that an answering rule has judged too", f"{len(both)}"),
         *((f"… {each.value}", f"{of[each]}") for each in ORDER if each is not Agreement.APART),
         ("rules that judged something and that no check answers to", f"{len(findings.comparison.alone)}"),
     ]
