@@ -168,6 +168,9 @@ def _compared(path: str, old: Any, new: Any) -> tuple[str, ...]:
         return ()
     if len(before) <= 1 and len(after) <= 1:
         return tuple(f"{sign} {_short(line)}" for sign, lines in (("-", before), ("+", after)) for line in lines)
+    if [UNTIL_THEN] in (before, after):
+        told = [[f"({len(lines)} lines)"] if len(lines) > 1 else lines for lines in (before, after)]
+        return tuple(f"{sign} {line}" for sign, lines in zip("-+", told, strict=True) for line in lines)
     compared = difflib.unified_diff(before, after, n=1, lineterm="")
     lines = [f"{line[0]} {_short(line[1:])}" for line in compared if not line.startswith(("---", "+++", "@@"))]
     more = len(lines) - MOST_LINES

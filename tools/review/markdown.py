@@ -62,9 +62,9 @@ def screen(review: Review) -> str:
     lines += [f"  note: {note}" for note in review.notes]
     lines += [f"  refused: {line}" for text in review.refusals for line in text.splitlines()[-LAST_LINES:]]
     lines += [f"  blast radius: {hit.name} ({hit.type}) {hit.what}; lost: {hit.loss}" for hit in review.blast_radius]
-    lines += [
-        f"  {_level(one)}: {one.rule} {_place(one.urn)}: {'; '.join(one.reasons) or one.title}" for one in review.findings
-    ]
+    for one in review.findings:
+        says = "; ".join(one.reasons) or one.title
+        lines.append(f"  {_level(one).replace('**', '')}: {one.rule} {_place(one.urn)}: {says}")
     lines += [f"  cost: {line}" for line in _money(review.costs)]
     return "\n".join(lines)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import io
+import os
 import shutil
 import subprocess
-import tarfile
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,11 +50,13 @@ def changed_policies(checkout: Path, base: Base) -> tuple[str, ...]:
 
 def lay_out_base(checkout: Path, base: Base, folder: Path) -> None:
     _emptied(folder)
-    archive = _git(checkout, "archive", "--format=tar", base.commit)
-    if archive.returncode:
-        raise ReviewError(f"git archive {base.commit}: {archive.stderr.decode(errors='replace').strip()}")
-    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
-        files.extractall(folder, filter="data")
+    # An index of its own: the one of the clone, and what is checked out there, are not touched.
+    with tempfile.TemporaryDirectory() as place:
+        index = {"GIT_INDEX_FILE": str(Path(place) / "index")}
+        for arguments in (("read-tree", base.commit), ("checkout-index", "--all", f"--prefix={folder}/")):
+            done = _git(checkout, *arguments, environment=index)
+            if done.returncode:
+                raise ReviewError(f"git {arguments[0]} of {base}: {done.stderr.decode(errors='replace').strip()}")
 
 
 def lay_out_working_tree(checkout: Path, folder: Path) -> None:
@@ -89,5 +92,6 @@ def _emptied(folder: Path) -> None:
     folder.mkdir(parents=True)
 
 
-def _git(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(["git", *arguments], cwd=checkout, capture_output=True, check=False)
+def _git(checkout: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
+    given = {**os.environ, **(environment or {})}
+    return subprocess.run(["git", *arguments], cwd=checkout, env=given, capture_output=True, check=False)
