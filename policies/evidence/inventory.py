@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from policies.evidence.reading import (
+    COMPONENTS,
     NOT_KNOWN,
     days_between,
     list_of,
@@ -22,7 +23,7 @@ from policies.evidence.table import Table
 from policies.record import Seen
 from policies.relations import means
 from policies.resource import Stack
-from policies.values import UNKNOWN, Secret, Value
+from policies.values import Value
 
 KEY: Final = "aws:kms/key:Key"
 VALIDATION: Final = "aws:acm/certificateValidation:CertificateValidation"
@@ -35,7 +36,6 @@ ROTATION: Final = "aws:secretsmanager/secretRotation:SecretRotation"
 VERSIONS: Final = "pulumi-python:dynamic/aws:SecretValues"
 KUBERNETES_SECRET: Final = "kubernetes:core/v1:Secret"  # noqa: S105 - a type
 GENERATED_SECRETS: Final = ("pulumi-python:dynamic/generated:Secrets", "pulumi-python:dynamic/local:Secrets")
-COMPONENTS: Final = "assistant:"
 BY_HAND: Final = "RotationByHand"
 
 
@@ -100,7 +100,7 @@ def _validity(seen: Seen, day: str) -> tuple[str, str]:
 
 def secrets(seen: Sequence[Seen]) -> Table:
     stack = Stack([each.resource for each in seen])
-    versions = {name: words(version) for each in of_types(seen, VERSIONS) for name, version in _numbers(each)}
+    versions = {name: words(version) for each in of_types(seen, VERSIONS) for name, version in _numbers(each, "numbers")}
     rotations = of_types(seen, ROTATION)
     rows = []
     for each in of_types(seen, SECRET):
@@ -126,8 +126,10 @@ def secrets(seen: Sequence[Seen]) -> Table:
             (name, f"Kubernetes, {text_of(each, 'type', 'Opaque')}", f"with {made}" if made else "by an update", "", "", "")
         )
     for each in of_types(seen, *GENERATED_SECRETS):
-        names = _names(value_of(each, "names")) or [each.resource.name]
-        rows += [(name, f"the stack ({each.resource.name})", "by an update", "", "", "") for name in names]
+        rows += [
+            (name, f"the stack ({each.resource.name})", "by hand: raise secretVersions", words(version), "", "")
+            for name, version in _numbers(each, "versions")
+        ]
     return Table(
         name="secrets",
         title="Secrets",
@@ -138,8 +140,9 @@ def secrets(seen: Sequence[Seen]) -> Table:
     )
 
 
-def _numbers(seen: Seen) -> list[tuple[str, Value]]:
-    return sorted(mapping_of(value_of(seen, "numbers")).items())
+def _numbers(seen: Seen, name: str) -> list[tuple[str, Value]]:
+    """By the secret's name, which of its values is the current one."""
+    return sorted(mapping_of(value_of(seen, name)).items())
 
 
 def _rotation(rotations: Sequence[Seen]) -> str:
@@ -152,13 +155,6 @@ def _key_of(stack: Stack, secret: Seen) -> str:
         return "AWS' own key"
     found = [key.name for key in stack.of_type(KEY) if means(secret.resource, "kmsKeyId", key)]
     return ", ".join(found) or text_of(secret, "kmsKeyId")
-
-
-def _names(value: Value) -> list[str]:
-    inner = value.value if isinstance(value, Secret) else value
-    if inner is UNKNOWN:
-        return []
-    return sorted(map(words, inner)) if isinstance(inner, list | dict) else []
 
 
 def _consumers(stack: Stack, used: Seen) -> list[str]:

@@ -11,6 +11,7 @@ from policies.record import Seen, plain
 from policies.values import UNKNOWN, Asset, Secret, Strange, Value
 
 NOT_KNOWN: Final = "not known before the update"
+COMPONENTS: Final = "assistant:"  # types of what only groups resources
 HIDDEN: Final = "[secret]"
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from policies.evidence.reading import NOT_KNOWN, of_types, output_of, text_of
+from policies.evidence.reading import COMPONENTS, NOT_KNOWN, of_types, output_of, text_of
 from policies.evidence.repository import Repository
 from policies.evidence.table import Table
 from policies.record import Record, Seen
@@ -19,8 +19,11 @@ PROVIDER: Final = "pulumi:providers:"
 STACK: Final = "pulumi:pulumi:Stack"
 MODELS: Final[Mapping[str, tuple[str, ...]]] = {
     "pulumi-python:dynamic/aws:PublishedModel": ("modelName", "modelDigest", "recipeKey"),
+    "pulumi-python:dynamic/aws:ModelTask": ("modelName", "modelDigest", "recipeKey"),
+    "pulumi-python:dynamic/cluster:ModelReport": ("modelName", "modelDigest"),
     "pulumi-python:dynamic/local:Model": ("modelName", "digest", "source", "sha256"),
 }
+GIVEN: Final = frozenset({"source", "sha256", "recipeKey"})  # by the program; the others are an update's to tell
 DOCUMENTS: Final = ("containerDefinitions",)
 
 
@@ -53,7 +56,7 @@ def _images(seen: Sequence[Seen]) -> list[tuple[str, str, str]]:
     """Every image by digest that stands in a resource, with who uses it; and those that an update has yet to build."""
     users: dict[str, set[str]] = {}
     for each in seen:
-        for text in _texts(each):
+        for text in _texts(each) if not each.resource.type.startswith(COMPONENTS) else ():
             for match in IMAGE.finditer(text):
                 users.setdefault(match[0], set()).add(each.resource.name)
     building = [
@@ -91,4 +94,5 @@ def _models(seen: Sequence[Seen]) -> list[tuple[str, str, str]]:
         ("model", f"{each.resource.name}, {name}", text_of(each, name) or output_of(each, name))
         for each in of_types(seen, *MODELS)
         for name in MODELS[each.resource.type]
+        if name not in GIVEN or text_of(each, name)
     ]

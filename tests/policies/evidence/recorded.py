@@ -202,7 +202,7 @@ def secret_resources() -> tuple[Seen, ...]:
         "aws:acm/certificate:Certificate": ("domainName", "notAfter"),
         "kubernetes:core/v1:Secret": ("stringData", "data", "metadata"),
         "kubernetes:apps/v1:Deployment": ("spec",),
-        "pulumi-python:dynamic/generated:Secrets": ("names", "values"),
+        "pulumi-python:dynamic/generated:Secrets": ("versions", "values"),
         "pulumi-python:dynamic/aws:PublishedModel": ("modelName",),
         "pulumi:providers:aws": ("version",),
     }

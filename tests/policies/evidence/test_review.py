@@ -183,6 +183,13 @@ def test_a_secret_that_rotates_by_itself_says_how_often() -> None:
     assert (row["rotation"], row["encrypted with"]) == ("by itself, every 30 days", "AWS' own key")
 
 
+def test_secrets_that_the_stack_makes_itself_are_listed_with_their_version() -> None:
+    made = seen("pulumi-python:dynamic/local:Secrets", "secrets", {"versions": {"api_key": 2}, "values": {"$secret": True}})
+
+    (row,) = inventory.secrets([made]).objects()
+    assert (row["secret"], row["kept in"], row["version"]) == ("api_key", "the stack (secrets)", "2")
+
+
 def test_versions_name_what_is_pinned_and_what_the_record_knows() -> None:
     rows = {(row["kind"], row["of"]): row["is"] for row in table("versions.json", "versions")}
 
@@ -193,6 +200,28 @@ def test_versions_name_what_is_pinned_and_what_the_record_knows() -> None:
     assert rows["image", "worker"] == f"registry.example.org/worker:1@sha256:{'ab' * 32}"
     assert rows["image", "gateway-image"] == "built by an update; its digest is not known before the update"
     assert rows["model", "model, modelDigest"] == "cd" * 32
+
+
+def test_of_a_model_what_nobody_set_is_left_out_and_what_an_update_tells_is_awaited() -> None:
+    model = seen("pulumi-python:dynamic/local:Model", "model", {"source": "hf:a/b@1#c", "digest": {"$unknown": True}})
+    rows = table("versions.json", "versions", record=record_of((model,), ()))
+
+    assert {row["of"]: row["is"] for row in rows if row["kind"] == "model"} == {
+        "model, modelName": "not known before the update",
+        "model, digest": "not known before the update",
+        "model, source": "hf:a/b@1#c",
+    }
+
+
+def test_a_group_of_resources_uses_no_image() -> None:
+    image = f"registry.example.org/x@sha256:{'ab' * 32}"
+    group, pod = (
+        seen("assistant:aws:Registry", "registry", {"image": image}),
+        seen("kubernetes:core/v1:Pod", "pod", {"image": image}),
+    )
+    rows = table("versions.json", "versions", record=record_of((group, pod), ()))
+
+    assert [row["of"] for row in rows if row["kind"] == "image"] == ["pod"]
 
 
 def test_images_of_a_task_definition_are_found_in_its_json() -> None:
