@@ -15,12 +15,12 @@ from policies import enforcement, record
 from policies.pack import ALL_RULES
 from tools.aws import means
 from tools.aws.place import settings_of
-from tools.pulumi.environment import STATE
 from tools.rehearsal.runs import Run
 from tools.review import costs, markdown, standing, versions
 from tools.review.costs import Costs
 from tools.review.document import document
 from tools.review.findings import Finding, findings_of
+from tools.review.results import results_of
 from tools.review.review import Review, review_of
 from tools.review.versions import Base
 from tools.stack.engine import Engine
@@ -49,8 +49,7 @@ class Preview:
 def run(engine: Engine, base_name: str, labels: frozenset[str]) -> int:
     """Raises :class:`tools.review.errors.ReviewError` or :class:`EngineError` where there is nothing to look at."""
     base = versions.base_of(engine.checkout, base_name)
-    results = engine.checkout / STATE / engine.stack
-    results.mkdir(mode=0o700, parents=True, exist_ok=True)
+    results = results_of(engine)
     seen = results / "review.policies.json"
     seen.unlink(missing_ok=True)
     found = _preview(engine, base, results / "review.log", {record.VARIABLE: str(seen)})

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from tools.pulumi.environment import STATE
 from tools.rehearsal.runs import perform
 from tools.review.changes import Property, name_of, properties_of, refused_in, type_of
 from tools.review.markdown import fenced
+from tools.review.results import results_of
 from tools.stack.engine import Engine, EngineError
 from tools.stack.place import place_of
 
@@ -46,8 +46,7 @@ def run(engine: Engine) -> int:
     """Raises :class:`EngineError` where the stack cannot be looked at."""
     place = place_of(engine)
     prepared = place.ready(engine, "Looking at")
-    results = engine.checkout / STATE / engine.stack
-    results.mkdir(mode=0o700, parents=True, exist_ok=True)
+    results = results_of(engine)
     log = results / "drift.log"
     done = perform(
         prepared,
@@ -76,15 +75,29 @@ def run(engine: Engine) -> int:
 
 
 def drifts_in(events: Iterable[Mapping[str, Any]]) -> tuple[Drift, ...]:
-    """Pure. What a refresh has only read, it reports as ``same`` or ``refresh``."""
+    """Pure. The engine calls an update also what it has only looked at, components and providers: then nothing differs."""
     found = {}
     for event in events:
         metadata = (event.get("resOutputsEvent") or {}).get("metadata") or {}
-        if metadata.get("op") in (GONE, OTHERWISE):
-            gone = metadata["op"] == GONE
-            properties = () if gone else properties_of(metadata, "outputs")
-            found[str(metadata["urn"])] = Drift(urn=str(metadata["urn"]), gone=gone, properties=properties)
+        gone = metadata.get("op") == GONE
+        if gone or (metadata.get("op") == OTHERWISE and _differs(metadata)):
+            urn = str(metadata["urn"])
+            found[urn] = Drift(urn=urn, gone=gone, properties=() if gone else _properties(metadata))
     return tuple(found[urn] for urn in sorted(found))
+
+
+def _differs(metadata: Mapping[str, Any]) -> bool:
+    old, new = metadata.get("old") or {}, metadata.get("new") or {}
+    return bool(metadata.get("detailedDiff")) or any(old.get(which) != new.get(which) for which in ("inputs", "outputs"))
+
+
+def _properties(metadata: Mapping[str, Any]) -> tuple[Property, ...]:
+    """Where the provider tells no details, the outputs that differ."""
+    if metadata.get("detailedDiff"):
+        return properties_of(metadata, "outputs")
+    old, new = ((metadata.get(which) or {}).get("outputs") or {} for which in ("old", "new"))
+    names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+    return properties_of({**metadata, "diffs": names}, "outputs")
 
 
 def report(stack: str, found: Sequence[Drift]) -> str:

@@ -62,7 +62,7 @@ def review(clone: Path, tmp_path: Path) -> Callable[[], tuple[subprocess.Complet
     def run() -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
         command = [sys.executable, "-m", "tools.review", "--stack", STACK, "review", "--base", "HEAD", "--labels", "bug"]
         done = subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True, check=False)
-        file = clone / ".state" / STACK / "review.json"
+        file = clone / ".state" / "reviews" / STACK / "review.json"
         assert file.exists(), done.stdout + done.stderr
         return done, json.loads(file.read_text(encoding="utf-8"))
 
@@ -82,7 +82,7 @@ def test_a_change_is_seen_against_its_base_with_what_it_costs_and_what_it_would_
     assert hits["redis-cluster"] == "no longer protected"
     assert told["monthlyCost"]["change"] < 0
     assert told["counts"]["same"] > 200, "what the change does not touch is the same, paths and all"
-    text = (clone / ".state" / STACK / "review.md").read_text(encoding="utf-8")
+    text = (clone / ".state" / "reviews" / STACK / "review.md").read_text(encoding="utf-8")
     assert text.startswith(f"<!-- assistant-review: {STACK} -->")
     assert str(clone) not in text
     if not any(finding["fails"] for finding in told["findings"]):

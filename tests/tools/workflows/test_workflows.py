@@ -19,7 +19,7 @@ PINNED = re.compile(r"^[\w.-]+/[\w.-]+@[0-9a-f]{40}$")
 COMMANDS = (
     re.compile(r'make "\$SUITE"'),
     re.compile(r"(sudo )?make [a-z-]+( [A-Z]+=(\S+|\"[^\"$`]*\"))*"),
-    re.compile(r'cat "\.state/\$STACK/review\.md" >> "\$GITHUB_STEP_SUMMARY"'),
+    re.compile(r'cat "\.state/reviews/\$STACK/review\.md" >> "\$GITHUB_STEP_SUMMARY"'),
     re.compile(r"tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf evidence\.tar evidence"),
     re.compile(r'gh release upload "\$TAG" evidence\.tar --clobber'),
 )
