@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import datetime
 import hashlib
 import os
@@ -15,9 +16,8 @@ from typing import Final
 
 from policies import record, waivers
 from policies.enforcement import EnforcementMistake
-from policies.evaluation import Result
 from policies.evidence import applicability, bundle, repository, sources, statement
-from policies.evidence.reading import short_type
+from policies.evidence.reading import place_of
 from policies.pack import ALL_RULES
 from policies.record import Record
 from policies.rule import Rule
@@ -60,13 +60,7 @@ def _make(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     seen = record.read(file)
     if not STACK.fullmatch(seen.stack):
         raise bundle.BundleMistake(f"{file} is the record of no stack: it has no resource with a URN")
-    if options.state and seen.stack != options.stack:
-        raise bundle.BundleMistake(
-            f"{options.state} is of the stack {seen.stack}, not {options.stack}: make evidence STACK={seen.stack}"
-        )
-    register = waivers.read(
-        (rule.id for rule in ALL_RULES), datetime.date.fromisoformat(seen.day), folder / "policies" / waivers.FILE.name
-    )
+    register = waivers.read((rule.id for rule in ALL_RULES), _day(seen, file), folder / "policies" / waivers.FILE.name)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     files = bundle.assemble(seen, ALL_RULES, register, applicability.read(), history, digest)
     out: Path = options.out or folder / PLACE / seen.stack
@@ -80,14 +74,21 @@ def _recorded(
     """The file that the record was written into. It stays beside the bundle, which names its digest."""
     place = folder / PLACE
     place.mkdir(parents=True, exist_ok=True)
-    if options.state:
-        file = place / f"{options.stack}.record.json"
-        sources.exported(options.state, ALL_RULES, folder, history.day, environment, file)
-        return file
-    print(f"Previewing {options.stack}: every rule on every resource", file=sys.stderr, flush=True)
     file = place / f"{options.stack}.record.json"
-    sources.preview(CHECKOUT, options.stack, environment, file)
+    if options.state:
+        found = sources.exported(options.state, options.stack, ALL_RULES, folder, history.day)
+        record.write(dataclasses.replace(found, stand_ins=sources.STAND_INS in environment), file)
+    else:
+        print(f"Previewing {options.stack}: every rule on every resource", file=sys.stderr, flush=True)
+        sources.preview(CHECKOUT, options.stack, environment, file)
     return file
+
+
+def _day(seen: Record, file: Path) -> datetime.date:
+    try:
+        return datetime.date.fromisoformat(seen.day)
+    except ValueError:
+        raise bundle.BundleMistake(f"{file} is of no day: {seen.day[:40]!r}, not one such as 2026-11-25") from None
 
 
 def _told(seen: Record, rules: Sequence[Rule], commit: str, out: Path, files: int) -> int:
@@ -100,20 +101,13 @@ def _told(seen: Record, rules: Sequence[Rule], commit: str, out: Path, files: in
     print(f"  rules: {said}")
     for word, results in ("fail", failed), ("undetermined", doubtful):
         for result in results[:SHOWN]:
-            print(f"  {word}: {result.rule} {_where(result)}: {'; '.join(result.reasons)}")
+            print(f"  {word}: {result.rule} on {place_of(result.urn)}: {'; '.join(result.reasons)}")
         if len(results) > SHOWN:
             print(f"  {word}: {len(results) - SHOWN} more, in {bundle.PAGE}")
     print(f"  {files} files in {out}: {bundle.PAGE} to read, {bundle.MANIFEST} with the SHA-256 of each")
     if failed or doubtful:
         print("Not fit for a release: mend these, or waive them with a reason (policies/waivers.yaml).", file=sys.stderr)
     return 1 if failed or doubtful else 0
-
-
-def _where(result: Result) -> str:
-    if not result.urn:
-        return "on the stack"
-    head, _, name = result.urn.rpartition("::")
-    return f"on {short_type(head)} {name}"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -66,12 +66,11 @@ def assemble(
     waived = exceptions.table(register, rules, record.results, record.stack, datetime.date.fromisoformat(record.day))
     parts = _parts(record, repository, len(rules))
     commit = repository.commit + ("" if repository.clean else " with changes")
-    justifications = {waiver.ticket: waiver.reason for waiver in register.waivers}
     files: dict[str, bytes] = {
         PAGE: page(record, rows, tallies, waived, parts, commit).encode(),
         f"{statement.NAME}.json": _json({**_about(record, commit), "controls": [row.document() for row in rows]}),
         JUNIT: junit.document(record, tallies).encode(),
-        SARIF: _json(sarif.document(record, rules, justifications, commit)),
+        SARIF: _json(sarif.document(record, rules, register, commit)),
         OSCAL: _json(oscal.document(record, rows, register, repository.commit)),
     }
     for table in (statement.table(rows), waived, *(table for _title, tables in parts for table in tables)):

@@ -21,6 +21,7 @@ NAMESPACE: Final = uuid.UUID("7d0a3f2e-5a0e-5d53-9f0b-2f6f3f9f6c11")  # of this 
 PROPERTIES: Final = "urn:assistant-stack:evidence"  # the namespace of what OSCAL has no name for
 CATALOGUE: Final = "urn:iso:std:iso-iec:27001:ed-3"
 UNASSESSED: Final = frozenset({Status.NOT_APPLICABLE, Status.NOT_ASSESSED, Status.NOT_EXERCISED})
+SOURCES: Final[Mapping[str, str]] = {"preview": "a preview", "update": "an update", "state": "an exported state"}
 REASONS: Final[Mapping[Status, str]] = {Status.PASS: "pass", Status.FAIL: "fail"}
 
 
@@ -41,7 +42,7 @@ class _Writer:
     def results(self, rows: Sequence[Row], commit: str) -> dict[str, Any]:
         plan = self._uuid("plan")
         return {
-            "uuid": self._uuid("document", commit, *(f"{result}" for result in self._ordered())),
+            "uuid": self._uuid("document", commit, *(part for result in self._ordered() for part in _identity(result))),
             "metadata": {
                 "title": f"Policy assessment of {self._record.project}/{self._record.stack}",
                 "last-modified": self._day,
@@ -66,11 +67,10 @@ class _Writer:
     def _result(self, rows: Sequence[Row]) -> dict[str, Any]:
         tallies = {tally.rule.id: tally for row in rows for tally in row.tallies}
         ordered = [result for result in self._ordered() if result.rule in tallies]
-        asked = "stand-ins, not an account" if self._record.stand_ins else "the account"
         described: dict[str, Any] = {
             "uuid": self._uuid("result"),
             "title": f"Rules of the pack {self._record.version} on {self._record.stack}",
-            "description": f"{self._record.source.capitalize()}, with {asked}. Processes and premises were not assessed.",
+            "description": f"{self._source()}. Processes and premises were not assessed.",
             "start": self._day,
             "end": self._day,
             "props": [_prop("source", self._record.source), _prop("stand-ins", "yes" if self._record.stand_ins else "no")],
@@ -85,6 +85,10 @@ class _Writer:
             "findings": [self._finding(row, ordered) for row in rows],
         }
         return {name: value for name, value in described.items() if value not in ([], {"inventory-items": []})}
+
+    def _source(self) -> str:
+        played = ", with stand-ins in place of an account" if self._record.stand_ins else ""
+        return f"From {SOURCES.get(self._record.source, self._record.source)}{played}"
 
     def _item(self, urn: str) -> dict[str, Any]:
         name = urn.rpartition("::")[2] or "the stack"
@@ -165,10 +169,14 @@ class _Writer:
         return sorted(set(self._record.results), key=lambda each: (each.rule, each.urn, each.outcome.value, each.reasons))
 
     def _risk_uuid(self, result: Result) -> str:
-        return self._uuid("risk", result.rule, result.urn, result.outcome.value, *result.reasons)
+        return self._uuid("risk", *_identity(result))
 
     def _uuid(self, *of: str) -> str:
         return str(uuid.uuid5(NAMESPACE, "\n".join((self._run, *of))))
+
+
+def _identity(result: Result) -> tuple[str, ...]:
+    return (result.rule, result.urn, result.outcome.value, *result.reasons, result.waiver)
 
 
 def _groups(tallies: Iterable[Tally], results: Sequence[Result]) -> list[tuple[Tally, Outcome]]:

@@ -10,11 +10,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
-from policies.evidence.reading import short_type
+from policies.evidence.reading import place_of
 from policies.evidence.statement import MEANINGS, PART, Row, Status, Tally
 from policies.evidence.table import Table
 from policies.record import Record
-from policies.rule import Outcome, Rule
+from policies.rule import Outcome, Rule, Severity
 
 SHORT: Final = 24  # characters
 LONG: Final = re.compile(r"\S{36,}")
@@ -119,11 +119,9 @@ def _findings(record: Record, tallies: Sequence[Tally]) -> str:
         rule = rules[result.rule]
         status = "waived" if result.waiver else result.outcome.value
         excuse = f"{status} ({result.waiver})" if result.waiver else status
-        kind = short_type(result.urn.rpartition("::")[0].rpartition("$")[2].rpartition("::")[2])
-        where = f"{kind} {result.urn.rpartition('::')[2]}" if result.urn else "the stack"
         rows.append(
             f"<tr><td class=code>{escape(rule.id)}</td><td>{escape(rule.severity.value)}</td>"
-            f'<td><span class="status {_css(status)}">{escape(excuse)}</span></td><td>{escape(where)}</td>'
+            f'<td><span class="status {_css(status)}">{escape(excuse)}</span></td><td>{escape(place_of(result.urn))}</td>'
             f"<td>{escape(rule.title)}<br>{'<br>'.join(map(escape, result.reasons))}</td>"
             f"<td>{escape(rule.remedy)}</td><td>{escape(rule.reference)}</td></tr>"
         )
@@ -133,7 +131,8 @@ def _findings(record: Record, tallies: Sequence[Tally]) -> str:
 
 
 def _gravity(rule: Rule) -> tuple[int, str]:
-    return (["critical", "high", "medium", "low"].index(rule.severity.value), rule.id)
+    """The gravest first."""
+    return (-list(Severity).index(rule.severity), rule.id)
 
 
 def _statement(rows: Sequence[Row]) -> str:

@@ -86,6 +86,12 @@ def short_type(resource_type: str) -> str:
     return resource_type.rpartition(":")[2]
 
 
+def place_of(urn: str) -> str:
+    """Type and name, as people call a resource: ``Bucket models``."""
+    head, _, name = urn.rpartition("::")
+    return f"{short_type(head)} {name}" if urn else "the stack"
+
+
 def of_types(seen: Iterable[Seen], *resource_types: str) -> list[Seen]:
     """Those of ``resource_types``, by URN, so that the engine's order, which differs from run to run, shows nowhere."""
     return sorted((each for each in seen if each.resource.type in resource_types), key=lambda each: each.resource.urn)

@@ -14,6 +14,7 @@ from policies.controls import CONTROLS
 from policies.evaluation import Result
 from policies.record import Record
 from policies.rule import Outcome, Rule, Severity
+from policies.waivers import Register, Waiver
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 STANDARD: Final = "ISO/IEC 27001"
@@ -34,8 +35,7 @@ SCORES: Final[Mapping[Severity, str]] = {
 }
 
 
-def document(record: Record, rules: Sequence[Rule], justifications: Mapping[str, str], commit: str) -> dict[str, Any]:
-    """``justifications``: the reasons of waivers, by ticket."""
+def document(record: Record, rules: Sequence[Rule], register: Register, commit: str) -> dict[str, Any]:
     ordered = sorted(rules, key=lambda rule: rule.id)
     places = {rule.id: (place, rule) for place, rule in enumerate(ordered)}
     found = [result for result in record.results if result.outcome is not Outcome.PASS]
@@ -55,7 +55,9 @@ def document(record: Record, rules: Sequence[Rule], justifications: Mapping[str,
         "invocations": [{"executionSuccessful": True}],
         "columnKind": "utf16CodeUnits",
         "properties": {"commit": commit, "day": record.day, "source": record.source, "standIns": record.stand_ins},
-        "results": [_result(result, *places[result.rule], justifications) for result in found],
+        "results": [
+            _result(result, *places[result.rule], register.of(record.stack, result.rule, result.urn)) for result in found
+        ],
     }
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
 
@@ -95,7 +97,7 @@ def _taxonomy(rules: Sequence[Rule]) -> dict[str, Any]:
     }
 
 
-def _result(result: Result, place: int, rule: Rule, justifications: Mapping[str, str]) -> dict[str, Any]:
+def _result(result: Result, place: int, rule: Rule, waiver: Waiver | None) -> dict[str, Any]:
     failed = result.outcome is Outcome.FAIL
     reasons = "; ".join(result.reasons)
     described: dict[str, Any] = {
@@ -109,8 +111,7 @@ def _result(result: Result, place: int, rule: Rule, justifications: Mapping[str,
         "properties": {"outcome": result.outcome.value},
     }
     if result.waiver:
-        reason = justifications.get(result.waiver, "")
-        said = f"{result.waiver}: {reason}" if reason else result.waiver
+        said = f"{result.waiver}: {waiver.reason}" if waiver else result.waiver
         described["suppressions"] = [{"kind": "external", "status": "accepted", "justification": said}]
     return described
 

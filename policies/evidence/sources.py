@@ -13,6 +13,7 @@ from policies import enforcement, record, state, waivers
 from policies.analyzer import VERSION
 from policies.evaluation import RuleBook, evaluate
 from policies.evidence.bundle import BundleMistake
+from policies.record import Record
 from policies.resource import Resource, Stack, stack_of
 from policies.rule import Rule
 from tools.pulumi.environment import engine_environment
@@ -38,29 +39,29 @@ def preview(checkout: Path, stack: str, environment: Mapping[str, str], file: Pa
         raise BundleMistake("The preview ended without a record of the policies: they were not asked about the whole stack")
 
 
-def exported(
-    state_file: Path, rules: Sequence[Rule], checkout: Path, committed: str, environment: Mapping[str, str], file: Path
-) -> None:
-    """Write into ``file`` what the rules say of an exported state.
+def exported(state_file: Path, stack: str, rules: Sequence[Rule], checkout: Path, committed: str) -> Record:
+    """What the rules say of an exported state of ``stack``.
 
     The day is that of the state's last update or, where that is later, of the commit: waivers are not to be judged by a day
-    long past. Raises :class:`policies.state.StateMistake`.
+    long past. Raises :class:`policies.state.StateMistake` and :class:`BundleMistake`.
     """
     seen = state.read(state_file)
-    day = max(state_day(state_file), committed)
     name = next((stack_of(each.resource.urn) for each in seen), "")
-    register = waivers.read(
-        (rule.id for rule in rules), datetime.date.fromisoformat(day), checkout / "policies" / waivers.FILE.name
-    )
-    production = enforcement.read().of(name).production
+    if name != stack:
+        raise BundleMistake(
+            f"{state_file} is of the stack {name}, not {stack}: make evidence STACK={name} STATE=…"
+            if name
+            else f"{state_file} is the state of a stack without resources: there is nothing to give evidence of"
+        )
+    day = max(state_day(state_file), committed)
+    known, today = [rule.id for rule in rules], datetime.date.fromisoformat(day)
     results = evaluate(
         RuleBook(rules),
         [_with_inputs(each) for each in seen],
-        Stack([each.resource for each in seen], production=production),
-        register,
+        Stack([each.resource for each in seen], production=enforcement.read().of(name).production),
+        waivers.read(known, today, checkout / "policies" / waivers.FILE.name),
     )
-    run = {"source": "state", "day": day, "version": VERSION, "stand_ins": STAND_INS in environment}
-    record.write(record.of_run(seen, results, **run), file)
+    return record.of_run(seen, results, source="state", day=day, version=VERSION, stand_ins=False)
 
 
 def state_day(state_file: Path) -> str:

@@ -166,6 +166,31 @@ def test_a_state_of_another_stack_than_named_is_refused(
     assert "is of the stack prod, not staging" in capsys.readouterr().err
 
 
+def test_a_state_without_resources_is_refused(tmp_path: Path, checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "exported.json").write_text(json.dumps({"version": 3, "deployment": {"manifest": {}}}))
+
+    assert main(["--state", str(tmp_path / "exported.json"), "--repository", str(checkout)], {}) == 2
+    assert "is no exported state" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("environment", [{}, {"ASSISTANT_AWS_WORLD": "world.json"}], ids=["an account", "stand-ins"])
+def test_a_state_says_that_stand_ins_made_it_where_they_are_at_work(
+    environment: dict[str, str], tmp_path: Path, checkout: Path
+) -> None:
+    state = exported(tmp_path, f"{DAY}T00:00:00Z")
+
+    main(["--stack", "prod", "--state", str(state), "--repository", str(checkout)], environment)
+    manifest = json.loads((checkout / ".state" / "evidence" / "prod" / "manifest.json").read_text())
+    assert manifest["standIns"] is bool(environment)
+
+
+def test_a_record_of_no_day_is_refused(tmp_path: Path, checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record.write(record_of(results=(PASSED,), day="yesterday"), tmp_path / "record.json")
+
+    assert main(["--record", str(tmp_path / "record.json"), "--repository", str(checkout)], {}) == 2
+    assert "is of no day: 'yesterday'" in capsys.readouterr().err
+
+
 def test_a_file_that_is_no_state_is_refused(tmp_path: Path, checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "exported.json").write_text("[]")
 
