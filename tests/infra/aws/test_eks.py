@@ -129,6 +129,14 @@ async def test_named_administrators_take_the_place_of_whoever_deploys_who_must_b
     await refused(locked_out, f"You deploy as {DEPLOYER}, which is not among")
 
 
+def test_whoever_previews_need_not_be_who_deploys_and_is_told(monkeypatch: pytest.MonkeyPatch):
+    told: list[str] = []
+    monkeypatch.setattr(eks.pulumi.runtime, "is_dry_run", lambda: True)
+    monkeypatch.setattr(eks.pulumi.log, "warn", told.append)
+    assert eks._among(DEPLOYER, (OTHER,)) == DEPLOYER
+    assert f"You deploy as {DEPLOYER}, which is not among" in told[0]
+
+
 async def test_the_kubeconfig_holds_no_credentials_and_is_the_same_text_each_time():
     first, second = (await rendered()).made, (await rendered()).made
     assert first["kubeconfig"] == second["kubeconfig"]
