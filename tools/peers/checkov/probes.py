@@ -240,6 +240,14 @@ PROBES: Final = (
         at=(*CONTAINER, "livenessProbe"),
     ),
     Probe(
+        check="CKV_K8S_43",
+        what="an image by its tag",
+        type=DEPLOYMENT,
+        name="load-balancer-controller-*",
+        at=(*CONTAINER, "image"),
+        to="public.ecr.aws/eks/aws-load-balancer-controller:v2.13.0",
+    ),
+    Probe(
         check="CKV_K8S_21",
         what="the namespace default",
         type=DEPLOYMENT,
@@ -251,12 +259,10 @@ PROBES: Final = (
 
 
 def targets_in(resources: Sequence[Seen], probes: Iterable[Probe] = PROBES) -> list[Target]:
-    """The resource that each probe breaks; a probe of a type that the stack has not is left out."""
-    found = []
-    for probe in probes:
-        fitting = [seen for seen in resources if _fits(seen, probe)]
-        found += [Target(probe, seen.resource.urn) for seen in fitting[:1]]
-    return found
+    """The resource that each probe breaks: the first by its URN, for the engine's order changes from run to run. A probe of a
+    type that the stack has not is left out."""
+    fitting = [(probe, sorted(seen.resource.urn for seen in resources if _fits(seen, probe))) for probe in probes]
+    return [Target(probe, urns[0]) for probe, urns in fitting if urns]
 
 
 def _fits(seen: Seen, probe: Probe) -> bool:

@@ -16,7 +16,7 @@ from tools.peers.checkov.probes import Turn
 HEAD: Final = """\
 # The policy pack and Checkov
 
-What Checkov, the most used scanner of infrastructure as code, says of the same stacks as the project's own policy pack
+What Checkov, a widely used scanner of infrastructure as code, says of the same stacks as the project's own policy pack
 ([policies.md](policies.md)), resource by resource. Written by `make compare-policies`, which fails when a disagreement has no
 explanation. A scanner's silence proves nothing by itself; two that were made apart and agree prove more.
 """
