@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from tools.pulumi.environment import CHECKOUT
+from tools.review.review import LABEL
 
 FOLDER = CHECKOUT / ".github" / "workflows"
 WORKFLOWS = sorted(FOLDER.glob("*.y*ml"))
@@ -145,6 +146,18 @@ def test_environments_are_deployed_one_after_the_other() -> None:
     assert list(deploy) == ["dev", "staging", "prod"]
     assert (deploy["staging"]["needs"], deploy["prod"]["needs"]) == ("dev", ["dev", "staging"])
     assert all("!failure()" in deploy[name]["if"] for name in ("staging", "prod"))
+
+
+def test_the_page_that_sets_it_up_names_every_workflow_variable_and_label() -> None:
+    page = (CHECKOUT / "docs" / "ci.md").read_text(encoding="utf-8")
+    for file in WORKFLOWS:
+        if file.stem != "deploy-stack":  # called by deploy.yml
+            assert f".github/workflows/{file.name}" in page
+        for name in re.findall(r"vars\.([A-Z_]+)", file.read_text(encoding="utf-8")):
+            assert f"`{name}`" in page, name
+    assert f"`{LABEL}`" in page
+    for target in re.findall(r"`make ([a-z-]+)", page):
+        assert target in targets(), target
 
 
 def test_the_linter_finds_nothing_and_would_find_an_injection(tmp_path: Path) -> None:
