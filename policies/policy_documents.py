@@ -123,6 +123,17 @@ def document(stack: Stack, resource: Resource, name: str) -> tuple[Statement, ..
         return _statements(stated, f"{name}.Statement", own=own)
 
 
+def is_unknown(resource: Resource, name: str) -> bool:
+    """Whether the document in the property ``name`` is not known yet, or not all of it."""
+    try:
+        read(resource.view, name)
+    except NotKnown:
+        return True
+    except Malformed:
+        return False
+    return False
+
+
 def declared(stack: Stack, resource: Resource) -> Value:
     """The statements that the component around ``resource`` registers of it; None where it registers none."""
     parent = stack.by_urn.get(resource.parent)
