@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from policies.given import is_given
 from policies.relations import means
 from policies.resource import Resource, Stack, View
 from policies.rule import Finding, Verdict, each, fail, found, undetermined
-from policies.values import UNKNOWN
 
 BUCKET: Final = "aws:s3/bucket:Bucket"
 BUCKET_V2: Final = "aws:s3/bucketV2:BucketV2"
@@ -57,12 +57,6 @@ def setting_of(
         return undetermined(f"{unclear[0]}: bucket is not known before the update, and may be this one")
     held = [view for name in setting.inline for view in _mappings(bucket, name)]
     return inline(held) if inline and held else fail(setting.missing)
-
-
-def is_given(resource: Resource, name: str) -> bool:
-    """Whether somebody set the property. Before the update an unknown that was computed from nothing is the provider's own."""
-    value = resource.view.raw(name)
-    return value is not None and not (value is UNKNOWN and not resource.property_dependencies.get(name))
 
 
 def _mappings(bucket: Resource, name: str) -> Sequence[View]:

@@ -29,9 +29,12 @@ OBSERVABILITY = "amazon-cloudwatch-observability"
 OBSERVABILITY_NAMESPACE, OBSERVABILITY_ACCOUNT = "amazon-cloudwatch", "cloudwatch-agent"
 # Words of the log groups under /assistant/<stack>/: of the stack's own pods, of their metrics, and of all other pods.
 PODS_LOGS, METRICS_LOGS, CLUSTER_LOGS = "pods", "metrics", "cluster"
+# Where the add-on's own configuration sends the lines of every pod: ours sends nothing there, and if somebody takes it off,
+# what people asked is masked all the same.
+CONTAINERS_LOGS = "application"
 # What agent and add-on write under /aws/containerinsights/<cluster>/ (docs.aws.amazon.com/AmazonCloudWatch: Container
 # Insights).
-INSIGHTS = ("performance", "dataplane", "host", "application")
+INSIGHTS = ("performance", "dataplane", "host", CONTAINERS_LOGS)
 # Of the agent and of Fluent Bit; without logs:CreateLogGroup, so that no group is made that is neither encrypted nor ends.
 WRITE_LOGS = ("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
 LOOK = ("logs:DescribeLogGroups", "ec2:DescribeTags", "ec2:DescribeVolumes")
@@ -131,7 +134,10 @@ class LateAddons(pulumi.ComponentResource):
 
         pods, metrics = group(PODS_LOGS, masked=True), group(METRICS_LOGS)
         self.pods_log_group, self.metrics_log_group = pods.name, metrics.name
-        insights = [group(words, named=insights_group(args.cluster.identifier, words)) for words in INSIGHTS]
+        insights = [
+            group(words, named=insights_group(args.cluster.identifier, words), masked=words == CONTAINERS_LOGS)
+            for words in INSIGHTS
+        ]
         return [pods, metrics, group(CLUSTER_LOGS), *insights]
 
 

@@ -49,7 +49,7 @@ class EcsTask(pulumi.ComponentResource):
         logs = LogGroup(
             f"{name}-logs",
             # A question may stand in a line that says why it failed.
-            LogGroupArgs(context=context, key_arn=args.log_key_arn, words=(args.part,), masked=args.part != "model"),
+            LogGroupArgs(context=context, key_arn=args.log_key_arn, words=(args.part,), masked=True),
             child,
         )
         starts = WorkloadRole(

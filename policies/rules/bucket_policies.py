@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from policies.buckets import Setting, each_bucket, is_given, setting_of
+from policies.buckets import Setting, each_bucket, setting_of
+from policies.given import is_given
 from policies.policy_documents import EVERYBODY, OWN, Principal, Statement, document, matches
 from policies.relations import means
 from policies.resource import Resource, Stack
