@@ -47,6 +47,11 @@ def meant(stack: Stack, child: Resource, name: str, resource_types: Iterable[str
     return [target for target in stack.of_type(*resource_types) if means(child, name, target)]
 
 
+def texts_of(value: Value) -> set[str]:
+    """Every text in ``value`` that is known."""
+    return _texts(value)[0]
+
+
 def _texts(value: Value) -> tuple[set[str], bool]:
     """Every text in ``value``, and whether all of it is known."""
     if isinstance(value, Secret):

@@ -53,6 +53,10 @@ class _Unknown:
     def __repr__(self) -> str:
         return "UNKNOWN"
 
+    def __reduce__(self) -> str:
+        """A copy of it is itself."""
+        return "UNKNOWN"
+
 
 UNKNOWN: Final = _Unknown()
 

@@ -13,6 +13,7 @@ from policies.rules import (
     changes,
     cluster,
     edge,
+    environments,
     firewall,
     iam,
     images,
@@ -62,6 +63,7 @@ _THEMES: Final = (
     certificate,
     monitoring,
     ownership,
+    environments,
     process,
     model,
 )

@@ -7,7 +7,7 @@ from typing import Final
 from policies.local_types import CERTIFICATE
 from policies.resource import Resource
 from policies.rule import PASS, Check, Rule, Severity, Verdict, fail
-from policies.rules import links
+from policies.rules import edge, links
 from policies.show import show
 
 LONGEST_DAYS: Final = 398  # CA/Browser Forum, Baseline Requirements 6.3.2
@@ -43,12 +43,12 @@ RULES: Final = (
     Rule(
         id="R72",
         name="certificate-no-wildcard",
-        title="Certificates name their hosts, without a wildcard",
+        title="Certificates name their hosts, without a wildcard, and are validated by DNS",
         severity=Severity.MEDIUM,
         controls=("8.24",),
-        remedy="list the hosts by name",
+        remedy="list the hosts by name; set validationMethod to DNS",
         link=links.CERTIFICATES,
-        checks=(Check(types=(CERTIFICATE,), properties=("hosts",), judge=no_wildcard),),
+        checks=(Check(types=(CERTIFICATE,), properties=("hosts",), judge=no_wildcard), *edge.CERTIFICATE_CHECKS),
     ),
     Rule(
         id="L10",

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from policies.local_types import INTERNAL_ROLES, PROCESS, Role, role_of
 from policies.resource import Resource, View
 from policies.rule import PASS, Check, Rule, Severity, Verdict, all_of, each, fail, undetermined
-from policies.rules import links
+from policies.rules import edge, links
 from policies.rules.redis import directives
 from policies.show import show
 
@@ -140,12 +140,16 @@ RULES: Final = (
     Rule(
         id="R57",
         name="tls-minimum",
-        title="Listeners speak TLS 1.2 or newer",
+        title="Listeners speak TLS 1.2 or newer, and port 80 only redirects",
         severity=Severity.CRITICAL,
         controls=("8.21", "8.24"),
-        remedy="set TLS_CERTIFICATE and TLS_PRIVATE_KEY for the gateway and no version of TLS older than 1.2",
+        remedy="give the gateway TLS_CERTIFICATE and TLS_PRIVATE_KEY, a listener an sslPolicy from TLS 1.2 on, an Ingress tls",
         link=links.TLS,
-        checks=(Check(types=(PROCESS,), properties=("command", "environment", "check"), judge=tls_minimum),),
+        checks=(
+            Check(types=(PROCESS,), properties=("command", "environment", "check"), judge=tls_minimum),
+            *edge.TLS_CHECKS,
+        ),
+        relations=edge.TLS_RELATIONS,
     ),
     Rule(
         id="L09",

@@ -1,0 +1,91 @@
+"""One environment refers to nothing of another's, and its things say which environment they are of."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Final
+
+from policies.resource import Malformed, Resource, Stack, View, project_of, stack_of
+from policies.rule import PASS, Check, Finding, Relation, Rule, Severity, Verdict, each, fail, found
+from policies.rules import links
+from policies.show import show
+from policies.values import Leaf, Value
+
+# Stacks of this project that have a profile of their own (infra/profiles.py), and the names that others give theirs.
+ENVIRONMENTS: Final = ("dev", "test", "qa", "staging", "prod", "serverless")
+TAG: Final = "Environment"
+AWS_PROVIDER: Final = "pulumi:providers:aws"
+STACK_REFERENCE: Final = "pulumi:pulumi:StackReference"
+
+
+def own_alone(resource: Resource) -> Verdict:
+    """What a resource's inputs name, and the tag by which it says where it belongs."""
+    stack, project = stack_of(resource.urn), project_of(resource.urn)
+    foreign = _foreign(project, stack)
+    texts = [leaf for leaf in resource.leaves() if isinstance(leaf.value, str)] if project else []
+    return each(*(partial(_names_no_other, leaf, foreign) for leaf in texts), partial(_tagged, resource, stack))
+
+
+def _foreign(project: str, stack: str) -> re.Pattern[str]:
+    """Names as infra/aws/naming.py makes them, ``assistant-staging-queue`` or ``assistant/staging/…``, of another stack.
+
+    The stack's own name comes first: ``prod-eu`` is not ``prod``, though its names begin alike.
+    """
+    others = "|".join(re.escape(name) for name in ENVIRONMENTS if name != stack)
+    return re.compile(rf"(?<![\w-]){re.escape(project)}([-/])(?!{re.escape(stack)}(?![a-z0-9]))({others})(?![a-z0-9])", re.I)
+
+
+def _names_no_other(leaf: Leaf, foreign: re.Pattern[str]) -> Verdict:
+    named = foreign.search(str(leaf.value))
+    return fail(f"{leaf.path} names something of the environment {named[2].lower()}") if named else PASS
+
+
+def _tagged(resource: Resource, stack: str) -> Verdict:
+    """An unknown tag is one of this stack's own making; whether there is one is another rule's matter."""
+    came = View(_tags(resource)).raw(TAG)
+    if not isinstance(came, str) or came == stack:
+        return PASS
+    return fail(f"the tag {TAG} is {show(came)}; this stack is {show(stack)}")
+
+
+def _tags(resource: Resource) -> Mapping[str, Value]:
+    view = resource.view
+    if resource.type == AWS_PROVIDER:
+        defaults = view.raw("defaultTags")
+        # The engine hands a provider's nested settings over as JSON.
+        try:
+            read = json.loads(defaults) if isinstance(defaults, str) else defaults
+        except ValueError:
+            raise Malformed("defaultTags", "JSON", "another text") from None
+        tags = read.get("tags") if isinstance(read, dict) else None
+    else:
+        tags = view.raw("tags")
+    return tags if isinstance(tags, dict) else {}
+
+
+def references_alone(stack: Stack) -> Sequence[Finding]:
+    return [found(reference, partial(_reference, reference)) for reference in stack.of_type(STACK_REFERENCE)]
+
+
+def _reference(reference: Resource) -> Verdict:
+    """``organisation/project/stack``."""
+    named, own = (reference.view.text("name") or "").rpartition("/")[2], stack_of(reference.urn)
+    return PASS if named == own else fail(f"name leads to the stack {show(named or 'of no name')}; this one is {show(own)}")
+
+
+RULES: Final[tuple[Rule, ...]] = (
+    Rule(
+        id="R74",
+        name="environments-apart",
+        title="No reference across environments; the tag equals the stack's name",
+        severity=Severity.HIGH,
+        controls=("8.31", "8.22"),
+        remedy="name only what is this stack's own; give what environments share a stack and a waiver of its own",
+        link=links.ENVIRONMENTS,
+        checks=(Check(types=(), judge=own_alone),),
+        relations=(Relation(reads={STACK_REFERENCE: ("name",)}, judge=references_alone),),
+    ),
+)
