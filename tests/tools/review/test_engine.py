@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tools.pulumi.engine import locate
-from tools.pulumi.environment import ACTIVATED, CHECKOUT
+from tools.pulumi.environment import ACTIVATED, CHECKOUT, ensure_state
 from tools.review import versions
 from tools.review.review import Verdict
 
@@ -43,7 +43,7 @@ def clone(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def review(clone: Path, tmp_path: Path) -> Callable[[], tuple[subprocess.CompletedProcess[str], dict[str, Any]]]:
+def review(clone: Path, tmp_path: Path) -> Callable[..., tuple[subprocess.CompletedProcess[str], dict[str, Any]]]:
     """As somebody's fork runs it, who has no account and no home of ours."""
     if locate(os.environ) is None:
         pytest.skip("the Pulumi CLI is not installed: make environment sets it up")
@@ -59,10 +59,10 @@ def review(clone: Path, tmp_path: Path) -> Callable[[], tuple[subprocess.Complet
         "AWS_EC2_METADATA_DISABLED": "true",
     }
 
-    def run() -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
-        command = [sys.executable, "-m", "tools.review", "--stack", STACK, "review", "--base", "HEAD", "--labels", "bug"]
+    def run(stack: str = STACK) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+        command = [sys.executable, "-m", "tools.review", "--stack", stack, "review", "--base", "HEAD", "--labels", "bug"]
         done = subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True, check=False)
-        file = clone / ".state" / "reviews" / STACK / "review.json"
+        file = clone / ".state" / "reviews" / stack / "review.json"
         assert file.exists(), done.stdout + done.stderr
         return done, json.loads(file.read_text(encoding="utf-8"))
 
@@ -87,3 +87,13 @@ def test_a_change_is_seen_against_its_base_with_what_it_costs_and_what_it_would_
     assert str(clone) not in text
     if not any(finding["fails"] for finding in told["findings"]):
         assert done.returncode == Verdict.NEEDS_LABEL
+
+
+def test_a_stack_that_does_not_stand_yet_is_reviewed_as_such(clone: Path, review) -> None:
+    ensure_state(clone / ".state")
+    done, told = review("local")
+    assert told["blind"] is True, done.stderr
+    assert any("replacements and deletions cannot be seen" in note for note in told["notes"])
+    assert set(told["counts"]) == {"create", "same"}
+    text = (clone / ".state" / "reviews" / "local" / "review.md").read_text(encoding="utf-8")
+    assert "Nothing that holds data" not in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -158,6 +159,21 @@ def test_the_page_that_sets_it_up_names_every_workflow_variable_and_label() -> N
     assert f"`{LABEL}`" in page
     for target in re.findall(r"`make ([a-z-]+)", page):
         assert target in targets(), target
+
+
+@pytest.mark.parametrize("text", ["$(touch hit)", "`touch hit`", 'a "quoted" name', "a'b; touch hit", "x $$ y"])
+def test_a_label_and_a_base_reach_the_review_as_text(tmp_path: Path, text: str) -> None:
+    """Whoever names a branch or a label writes no command."""
+    makefile = (CHECKOUT / "Makefile").read_text(encoding="utf-8").replace(": environment ##", ": ##")
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    python.chmod(0o755)
+    (tmp_path / "Makefile").write_text(makefile, encoding="utf-8")
+    given = {"PATH": os.environ["PATH"], "STACK": "prod", "BASE": text, "LABELS": text}
+    done = subprocess.run(["make", "-s", "review"], cwd=tmp_path, env=given, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[2:] == ["--stack", "prod", "review", "--base", text, "--labels", text], done.stderr
+    assert not (tmp_path / "hit").exists()
 
 
 def test_the_linter_finds_nothing_and_would_find_an_injection(tmp_path: Path) -> None:
