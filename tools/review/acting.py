@@ -27,8 +27,8 @@ from tools.stack.engine import Engine
 from tools.stack.place import place_of
 
 NO_ACCOUNT = (
-    "No AWS account was asked: the base was brought up by stand-ins, and the change previewed against that. What AWS itself "
-    "would refuse, and what stands there otherwise than the base says, cannot be seen."
+    "No AWS account was asked: stand-ins answered. What AWS itself would refuse, and what stands there otherwise than the base "
+    "says, cannot be seen."
 )
 FIRST = "Nothing stands yet in what this was compared with, so that replacements and deletions cannot be seen."
 OWN_POLICIES = "The change touches the policies that it is held to: {files}. Who reviews it reads them as well."

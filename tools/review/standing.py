@@ -81,7 +81,7 @@ def _brought_up(engine: Engine, log: Path, say: Say) -> str | None:
         return str(error)
     arguments = ("--yes", "--skip-preview", "--suppress-outputs")
     done = perform(engine, "up", *arguments, log=log, report=say, more={"PULUMI_DEBUG_COMMANDS": "true"}, seconds=MOST_SECONDS)
-    return None if done.code == 0 else f"its up with stand-ins failed (exit code {done.code}); its screen: {log}"
+    return None if done.code == 0 else f"its up with stand-ins failed (exit code {done.code}); its screen is {log.name}"
 
 
 @contextlib.contextmanager
