@@ -129,10 +129,10 @@ def _bill(engine: Engine, folder: Path) -> costs.Bill | None:
     return costs.bill_of(copy.checkout, engine.stack, engine.environment)
 
 
-def _findings(seen: Path, stack: str) -> tuple[Finding, ...]:
-    """Empty where the engine ended before the policies had seen everything: then its own words say why."""
+def _findings(seen: Path, stack: str) -> tuple[Finding, ...] | None:
+    """None where the engine ended before the policies had seen everything: then its own words say why."""
     if not seen.exists():
-        return ()
+        return None
     level = enforcement.read().of(stack).level
     return findings_of(record.read(seen).results, {rule.id: rule for rule in ALL_RULES}, level)
 

@@ -26,6 +26,7 @@ def document(review: Review) -> dict[str, Any]:
             {"urn": hit.urn, "name": hit.name, "type": hit.type, "what": hit.what, "lost": hit.loss}
             for hit in review.blast_radius
         ],
+        "policiesAsked": review.findings is not None,
         "findings": [
             {
                 "rule": one.rule,
@@ -37,7 +38,7 @@ def document(review: Review) -> dict[str, Any]:
                 "waiver": one.waiver,
                 "fails": one.fails,
             }
-            for one in review.findings
+            for one in review.findings or ()
         ],
         "monthlyCost": {
             "idle": costs.after.idle if costs and costs.after else None,

@@ -62,7 +62,7 @@ def screen(review: Review) -> str:
     lines += [f"  note: {note}" for note in review.notes]
     lines += [f"  refused: {line}" for text in review.refusals for line in text.splitlines()[-LAST_LINES:]]
     lines += [f"  blast radius: {hit.name} ({hit.type}) {hit.what}; lost: {hit.loss}" for hit in review.blast_radius]
-    for one in review.findings:
+    for one in review.findings or ():
         says = "; ".join(one.reasons) or one.title
         lines.append(f"  {_level(one).replace('**', '')}: {one.rule} {_place(one.urn)}: {says}")
     lines += [f"  cost: {line}" for line in _money(review.costs)]
@@ -78,14 +78,16 @@ def _refusals(refusals: Sequence[str]) -> str:
 
 def _blast_radius(review: Review) -> str:
     if not review.blast_radius:
-        return "" if review.blind else "Nothing that holds data or is protected is deleted or replaced."
+        # Of a preview that ended early, or that had nothing to compare with, it would be a guess.
+        seen = not (review.blind or review.refusals)
+        return "Nothing that holds data or is protected is deleted or replaced." if seen else ""
     rows = [f"| {_code(hit.name)} | {_code(hit.type)} | {_cell(hit.what)} | {_cell(hit.loss)} |" for hit in review.blast_radius]
     return "\n".join(["#### Blast radius", "", "| resource | type | what happens | what is lost |", "|---|---|---|---|", *rows])
 
 
-def _findings(findings: Sequence[Finding]) -> str:
+def _findings(findings: Sequence[Finding] | None) -> str:
     if not findings:
-        return "Policies: nothing found."
+        return "Policies: nothing found." if findings is not None else "Policies: not asked; the preview ended before."
     shown, more = findings[:MOST_FINDINGS], len(findings) - MOST_FINDINGS
     rows = [_finding(one) for one in shown]
     heading = ["#### Policies", "", "| | rule | resource | says | remedy |", "|---|---|---|---|---|"]

@@ -44,14 +44,15 @@ class Hit:
 @dataclass(frozen=True, kw_only=True)
 class Review:
     """``against``: what the change is compared with, in words; ``blind``: nothing stands there, so no replacement can be seen.
-    ``refusals``: why the engine would not do it. ``notes``: what the reader has to know besides."""
+    ``findings``: None where the policies were not asked. ``refusals``: why the engine would not do it. ``notes``: what the
+    reader has to know besides."""
 
     stack: str
     against: str
     changes: tuple[Change, ...]
     unchanged: int
     blast_radius: tuple[Hit, ...]
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Finding, ...] | None = ()
     refusals: tuple[str, ...] = ()
     costs: Costs | None = None
     labels: frozenset[str] = frozenset()
@@ -65,7 +66,7 @@ class Review:
 
     @property
     def failing(self) -> tuple[Finding, ...]:
-        return tuple(finding for finding in self.findings if finding.fails)
+        return tuple(finding for finding in self.findings or () if finding.fails)
 
     @property
     def verdict(self) -> Verdict:
@@ -84,7 +85,7 @@ def review_of(
     against: str,
     events: Sequence[Mapping[str, Any]],
     failed: bool,
-    findings: Sequence[Finding] = (),
+    findings: Sequence[Finding] | None = (),
     costs: Costs | None = None,
     labels: Iterable[str] = (),
     blind: bool = False,
@@ -93,15 +94,17 @@ def review_of(
     """``failed``: whether the engine ended badly, which its policies may be the reason of."""
     changes = changes_in(events)
     refusals = refused_in(events)
-    if failed and not refusals and not any(finding.fails for finding in findings):
+    if failed and not refusals and not any(finding.fails for finding in findings or ()):
         refusals = ("the preview failed, and the engine does not say why in its events: its log does",)
+    if not failed and findings is None:
+        refusals = (*refusals, "the policies left no record of this preview, so nobody knows what they say of it")
     return Review(
         stack=stack,
         against=against,
         changes=changes,
         unchanged=_unchanged(events),
         blast_radius=blast_radius(changes, unprotected_in(events)),
-        findings=tuple(findings),
+        findings=None if findings is None else tuple(findings),
         refusals=refusals,
         costs=costs,
         labels=frozenset(labels),

@@ -42,6 +42,11 @@ def test_a_finding_is_told_with_rule_resource_control_reason_and_remedy() -> Non
     assert "**undecided**" in undecided
 
 
+def test_policies_that_were_not_asked_are_not_said_to_have_found_nothing() -> None:
+    assert "Policies: nothing found." in comment(review(findings=[]))
+    assert "Policies: not asked" in comment(review(findings=None, failed=True))
+
+
 def test_the_blast_radius_is_a_table_and_its_absence_is_said() -> None:
     assert "| `storage-models-bucket` | `aws:s3/bucket:Bucket` | replaced because of bucket |" in comment(review())
     assert "Nothing that holds data or is protected is deleted or replaced." in comment(with_changes())
@@ -50,6 +55,8 @@ def test_the_blast_radius_is_a_table_and_its_absence_is_said() -> None:
 def test_a_review_that_saw_nothing_does_not_say_that_nothing_goes() -> None:
     blind = Review(stack="prod", against="nothing", changes=(), unchanged=0, blast_radius=(), blind=True)
     assert "Nothing that holds data" not in comment(blind)
+    ended = Review(stack="prod", against="x", changes=(), unchanged=0, blast_radius=(), refusals=("the program has an error",))
+    assert "Nothing that holds data" not in comment(ended)
 
 
 def test_the_change_of_the_cost_is_told_line_by_line() -> None:

@@ -36,6 +36,14 @@ def test_a_preview_that_failed_without_a_word_fails() -> None:
     assert review(events=silent, failed=True, labels={LABEL}).verdict is Verdict.FAILED
 
 
+def test_a_preview_that_the_policies_did_not_judge_does_not_pass() -> None:
+    nothing = [{"summaryEvent": {"resourceChanges": {"same": 344}}}]
+    unjudged = review(events=nothing, findings=None)
+    assert unjudged.verdict is Verdict.FAILED
+    assert "no record" in unjudged.refusals[0]
+    assert document(unjudged)["policiesAsked"] is False
+
+
 def test_no_change_is_fine() -> None:
     nothing = review(events=[{"summaryEvent": {"resourceChanges": {"same": 344}}}])
     assert (nothing.verdict, nothing.unchanged, nothing.blast_radius) == (Verdict.FINE, 344, ())
