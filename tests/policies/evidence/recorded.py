@@ -193,7 +193,7 @@ RESOURCES = (
 
 def secret_resources() -> tuple[Seen, ...]:
     """Resources with a secret wherever the bundle looks."""
-    hidden = Secret(CANARY)
+    hidden = Secret(f"registry.example.org/{CANARY}@sha256:{'ab' * 32}")  # what is looked for everywhere
     places = {
         ROLE: ("name", "description", "assumeRolePolicy"),
         KEY: ("description",),

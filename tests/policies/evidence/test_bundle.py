@@ -32,6 +32,7 @@ from policies.controls import CONTROLS
 from policies.evaluation import Result
 from policies.evidence import bundle
 from policies.evidence.bundle import MANIFEST, PAGE, BundleMistake
+from policies.resource import Resource
 from policies.rule import Outcome
 from policies.waivers import Register
 
@@ -70,7 +71,14 @@ def test_the_files_are_the_same_whatever_is_in_the_stack() -> None:
 
 
 def test_the_order_of_resources_and_results_shows_nowhere() -> None:
-    assert assembled() == assembled(record_of(RESOURCES[::-1], RESULTS[::-1]))
+    again = tuple(dataclasses.replace(each, resource=renamed(each.resource)) for each in RESOURCES)
+    resources = (*RESOURCES, *again)
+
+    assert assembled(record_of(resources)) == assembled(record_of(resources[::-1], RESULTS[::-1]))
+
+
+def renamed(resource: Resource) -> Resource:
+    return dataclasses.replace(resource, urn=f"{resource.urn}-2", name=f"{resource.name}-2")
 
 
 def test_no_clock_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +133,7 @@ class Tags(html.parser.HTMLParser):
 def hostile() -> dict[str, bytes]:
     """Hostile words wherever somebody outside the team may have written them."""
     results = (*RESULTS, Result("R17", f"urn:pulumi:prod::assistant::t::{HOSTILE}", Outcome.FAIL, (HOSTILE, FORMULA)))
-    waiver = dataclasses.replace(WAIVER, reason=HOSTILE, owner=FORMULA)
+    waiver = dataclasses.replace(WAIVER, reason=HOSTILE, owner="<b>bold</b>", ticket=FORMULA)
     return assembled(record_of(results=results), Register((waiver,), (HOSTILE,)))
 
 
@@ -154,6 +162,7 @@ def test_a_name_stays_text_on_the_page() -> None:
     page = hostile()[PAGE].decode()
 
     assert "<script>alert" not in page
+    assert "<b>bold</b>" not in page
     assert "&lt;script&gt;alert" in page
 
 

@@ -64,6 +64,13 @@ def test_names_of_any_language_are_read(checkout: Path) -> None:
     assert (newest.subject, newest.files) == ("写一个周会", ("übung.md",))
 
 
+def test_a_move_touches_both_where_it_came_from_and_where_it_went(checkout: Path) -> None:
+    git(checkout, "mv", "app/gateway.py", "policies/gateway.py")
+    git(checkout, "commit", "--quiet", "--message", "Move")
+
+    assert repository.read(checkout).commits[0].files == ("app/gateway.py", "policies/gateway.py")
+
+
 def test_a_change_that_is_not_committed_is_noticed(checkout: Path) -> None:
     assert repository.read(checkout).clean
     (checkout / "app" / "gateway.py").write_text("A = 2\n")
