@@ -10,7 +10,7 @@ from typing import Final
 from policies.local_types import PROCESS, Role, role_of
 from policies.resource import Resource, View
 from policies.rule import PASS, Check, Rule, Severity, Verdict, each, fail, undetermined
-from policies.rules import links
+from policies.rules import links, managed_redis
 from policies.show import show
 
 Directives = dict[str, list[str]]
@@ -120,6 +120,7 @@ RULES: Final = (
         remedy="give every user of the access list a password (or set requirepass), and never nopass",
         link=links.REDIS_SECURITY,
         checks=(Check(types=(PROCESS,), properties=READ, judge=requires_authentication),),
+        relations=(managed_redis.AUTHENTICATION,),
     ),
     Rule(
         id="L03",

@@ -98,7 +98,7 @@ RULES: Final = (
         name="volume-encryption",
         title="Volumes of nodes are encrypted",
         severity=Severity.HIGH,
-        controls=("8.24", "7.14"),
+        controls=("8.24", "8.10"),
         remedy="set encrypted (and a key that lets AWSServiceRoleForAutoScaling in) for each volume of the launch template",
         link=links.VOLUME_ENCRYPTION,
         checks=(Check(types=(STORAGE_CLASS,), properties=("provisioner", "parameters"), judge=class_encrypts),),
