@@ -26,7 +26,7 @@ from pulumi_policy import EnforcementLevel, Policy
 from pulumi_policy.policy import _PolicyAnalyzerServicer
 
 from policies.enforcement import Enforcement, Level
-from policies.evaluation import Result, RuleBook, excused, of_register
+from policies.evaluation import Result, RuleBook, excused, of_register, together
 from policies.record import Seen
 from policies.remediation import NotPossible, remediated
 from policies.resource import Resource, Stack, stack_of
@@ -187,7 +187,8 @@ class Analyzer(_PolicyAnalyzerServicer):
             return
         result, waiver = excused(result, self.run.stack or stack_of(result.urn), self._terms.register)
         with self._lock:
-            self.run.results[result.rule, result.urn] = result
+            before = self.run.results.get((result.rule, result.urn))
+            (self.run.results[result.rule, result.urn],) = together([*([before] if before else []), result])
             if waiver:
                 self.run.used.add(waiver)
         if result.outcome is Outcome.PASS:

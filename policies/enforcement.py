@@ -47,7 +47,7 @@ def read(file: Path = FILE) -> Enforcement:
     """Raises :class:`EnforcementMistake`."""
     try:
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeError, yaml.YAMLError) as error:
         raise EnforcementMistake(
             f"{file.name} cannot be read ({type(error).__name__}); it is YAML with default and stacks"
         ) from None
@@ -68,7 +68,7 @@ def _environment(where: str, given: Any, default: Environment) -> Environment:
     if not isinstance(given, dict) or set(given) - set(KEYS):
         raise EnforcementMistake(f"enforcement.yaml: {where} is a mapping with {' and '.join(KEYS)}")
     level, production = given.get("level", default.level.value), given.get("production", default.production)
-    if level not in {each.value for each in Level}:
+    if level not in [each.value for each in Level]:
         raise EnforcementMistake(f"enforcement.yaml: {where}.level is advisory or mandatory, not {str(level)[:40]!r}")
     if not isinstance(production, bool):
         raise EnforcementMistake(f"enforcement.yaml: {where}.production is true or false")

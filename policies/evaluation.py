@@ -73,16 +73,31 @@ class RuleBook:
         return [result_of(rule_id, resource.urn, all_of(said)) for rule_id, said in verdicts.items()]
 
     def judge_stack(self, stack: Stack) -> list[Result]:
-        return [
+        """One result a rule and resource that its relations have judged."""
+        return together(
             result_of(rule.id, finding.urn, finding.verdict)
             for rule in self.rules
             for relation in rule.relations
             for finding in judge_stack(relation, stack)
-        ]
+        )
 
 
 def result_of(rule_id: str, urn: str, verdict: Verdict) -> Result:
     return Result(rule_id, urn, verdict.outcome, verdict.reasons)
+
+
+def together(results: Iterable[Result]) -> list[Result]:
+    """One result a rule and resource, the worst of what was said: a relation's pass does not hide what a check has found."""
+    said: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        said.setdefault((result.rule, result.urn), []).append(result)
+    return [_worst(of_one) for of_one in said.values()]
+
+
+def _worst(results: Sequence[Result]) -> Result:
+    verdict = all_of(result.verdict for result in results)
+    waiver = next((result.waiver for result in results if result.waiver), "")
+    return replace(results[0], outcome=verdict.outcome, reasons=verdict.reasons, waiver=waiver)
 
 
 def excused(result: Result, stack: str, register: Register) -> tuple[Result, Waiver | None]:
@@ -101,7 +116,7 @@ def of_register(stack: str, register: Register, used: Iterable[Waiver]) -> list[
 
 def evaluate(book: RuleBook, inputs: Iterable[Resource], stack: Stack, register: Register) -> tuple[Result, ...]:
     """Everything at once, for a stack that is at hand: ``inputs`` for the checks, ``stack`` for the relations."""
-    said = [*(result for resource in inputs for result in book.judge(resource)), *book.judge_stack(stack)]
+    said = together([*(result for resource in inputs for result in book.judge(resource)), *book.judge_stack(stack)])
     pairs = [excused(result, stack.name, register) for result in said]
     used = {waiver for _result, waiver in pairs if waiver}
     return (*(result for result, _waiver in pairs), *of_register(stack.name, register, used))

@@ -63,9 +63,9 @@ def all_of(verdicts: Iterable[Verdict]) -> Verdict:
     """The worst of ``verdicts``, with the reasons of every verdict that is equally bad; a pass where there are none."""
     found = list(verdicts)
     for outcome in (Outcome.FAIL, Outcome.UNDETERMINED):
-        reasons = tuple(reason for verdict in found if verdict.outcome is outcome for reason in verdict.reasons)
-        if reasons:
-            return Verdict(outcome, reasons)
+        equal = [verdict for verdict in found if verdict.outcome is outcome]
+        if equal:
+            return Verdict(outcome, tuple(reason for verdict in equal for reason in verdict.reasons))
     return PASS
 
 

@@ -75,7 +75,7 @@ class Register:
 def read(rules: Iterable[str], today: datetime.date, file: Path = FILE) -> Register:
     try:
         document = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else []
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeError, yaml.YAMLError) as error:
         return Register(mistakes=(f"{file.name} cannot be read ({type(error).__name__}); it is a YAML list of waivers",))
     return parse(document, rules, today)
 

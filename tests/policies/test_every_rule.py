@@ -14,6 +14,7 @@ import pytest
 from cases.theme import Bad, Cases, Theme, changed
 
 from policies.evaluation import RuleBook
+from policies.relations import IDENTITIES
 from policies.resource import Resource, Stack
 from policies.rule import Outcome, Rule, Verdict, all_of, judge, judge_stack
 from policies.rules import RULES
@@ -142,6 +143,15 @@ def test_every_property_that_a_rule_says_it_reads_decides(theme: Theme, rule_id:
                 continue
             outcomes = {_outcome(rule, theme, name, value, read) for name in holders for value in (UNKNOWN, [[1]], "x", None)}
             assert outcomes != {Outcome.PASS}, (rule_id, resource_type, read)
+
+
+@pytest.mark.parametrize(("theme", "rule_id", "bad"), list(failing()))
+def test_what_a_case_changes_is_what_the_rule_says_it_reads(theme: Theme, rule_id: str, bad: Bad) -> None:
+    """The other way round: a property that decides and is not named could be ignored when it changes (R75). Names by which
+    one resource means another do not change without the resource."""
+    read = ALL[rule_id].reads().get(theme.good[bad.resource].type)
+    if read is not None and bad.resource not in bad.without:
+        assert {path.partition("/")[0] for path in bad.changes} <= {*read, *IDENTITIES}
 
 
 def _outcome(rule: Rule, theme: Theme, name: str, value: Any, path: str) -> Outcome:

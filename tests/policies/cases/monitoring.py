@@ -77,8 +77,6 @@ THEME = Theme(
                 Bad("trail", {"enableLogging": False}, "nothing is recorded"),
                 Bad("trail", {"kmsKeyId": None}, "kmsKeyId is not set"),
                 Bad("trail", {f"{_SELECTORS}/equals": ["Data"]}, "leave management events out"),
-                Bad("trails", {"arn": "arn:aws:s3:::a-bucket"}, "which is no trail", without=("trail",)),
-                Bad("trails", {"arn": None}, "the stack has no trail", without=("trail",)),
                 Bad("trail", {}, "the stack has no trail", without=("trail", "trails")),
             ),
             unknown=("trail", "kmsKeyId"),
