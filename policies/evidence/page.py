@@ -10,6 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
+from policies.evaluation import Result
 from policies.evidence.reading import place_of
 from policies.evidence.statement import MEANINGS, PART, Row, Status, Tally
 from policies.evidence.table import Table
@@ -75,13 +76,7 @@ def _worst(tallies: Iterable[Tally]) -> Status:
 def _summary(
     record: Record, rows: Sequence[Row], tallies: Sequence[Tally], register: Table, standing: Status, commit: str
 ) -> str:
-    failed, doubtful = sum(tally.failed for tally in tallies), sum(tally.undetermined for tally in tallies)
-    verdict = {
-        Status.FAIL: f"{failed} {'finding stands' if failed == 1 else 'findings stand'} without a waiver.",
-        Status.UNDETERMINED: f"No finding, but {doubtful} {'result is' if doubtful == 1 else 'results are'} undetermined.",
-        Status.WAIVED: "No finding that is not waived.",
-        Status.PASS: "No finding.",
-    }.get(standing, "No rule was exercised.")
+    verdict = _verdict(sum(tally.failed for tally in tallies), sum(tally.undetermined for tally in tallies), standing)
     others = _figure("resources", len(record.resources)) + _figure("waivers in force", len(register.rows))
     controls = _figures("controls of Annex A", [row.status for row in rows])
     rules = _figures("rules", [tally.status for tally in tallies], others)
@@ -95,6 +90,18 @@ def _summary(
         '<p class="note">Beside this page: the same as CSV and JSON, the findings as JUnit, SARIF and OSCAL, and manifest.json '
         "with the SHA-256 of every file.</p>"
     )
+
+
+def _verdict(failed: int, doubtful: int, standing: Status) -> str:
+    if standing is Status.NOT_EXERCISED:
+        return "No rule was exercised."
+    unless = " that is not waived" if standing is Status.WAIVED else ""
+    said = (
+        f"{failed} {'finding stands' if failed == 1 else 'findings stand'} without a waiver"
+        if failed
+        else f"No finding{unless}"
+    )
+    return f"{said}; {doubtful} {'result is' if doubtful == 1 else 'results are'} undetermined." if doubtful else f"{said}."
 
 
 def _figures(whole: str, statuses: Sequence[Status], others: str = "") -> str:
@@ -112,7 +119,7 @@ def _findings(record: Record, tallies: Sequence[Tally]) -> str:
     rules = {tally.rule.id: tally.rule for tally in tallies}
     said = sorted(
         (result for result in record.results if result.outcome is not Outcome.PASS),
-        key=lambda result: (bool(result.waiver), *_gravity(rules[result.rule]), result.urn, result.reasons),
+        key=lambda result: (_urgency(result), *_gravity(rules[result.rule]), result.urn, result.reasons),
     )
     rows = []
     for result in said:
@@ -128,6 +135,11 @@ def _findings(record: Record, tallies: Sequence[Tally]) -> str:
     if not rows:
         return "<p>None: every rule that was exercised passed.</p>"
     return _grid(("rule", "severity", "verdict", "resource", "what", "remedy", "controls"), rows)
+
+
+def _urgency(result: Result) -> int:
+    """Failures first, then doubts, then what is excused."""
+    return 2 if result.waiver else int(result.outcome is not Outcome.FAIL)
 
 
 def _gravity(rule: Rule) -> tuple[int, str]:

@@ -8,6 +8,7 @@ import datetime
 import hashlib
 import html.parser
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -185,7 +186,29 @@ def test_the_page_says_what_it_is_not_before_anything_else() -> None:
     head, _, _rest = assembled()[PAGE].decode().partition("</header>")
 
     assert "evidence for a certification, not a certification" in head
-    assert "1 finding stands without a waiver." in head
+    assert "1 finding stands without a waiver; 2 results are undetermined." in head
+
+
+@pytest.mark.parametrize(
+    ("results", "said"),
+    [
+        ((), "No finding."),  # W01 alone was exercised
+        (RESULTS[:1], "No finding."),
+        (RESULTS[2:4], "No finding; 2 results are undetermined."),
+        (RESULTS[2:3], "No finding; 1 result is undetermined."),
+        (RESULTS[5:], "No finding that is not waived."),
+        (RESULTS[:2], "1 finding stands without a waiver."),
+    ],
+)
+def test_the_page_begins_with_the_verdict(results: tuple[Result, ...], said: str) -> None:
+    assert f'<p class="lead">{said}</p>' in assembled(record_of(results=results))[PAGE].decode()
+
+
+def test_findings_stand_in_the_order_in_which_they_want_somebody() -> None:
+    _, _, findings = assembled()[PAGE].decode().partition('<section id="findings">')
+    findings, _, _ = findings.partition("</section>")
+
+    assert re.findall(r"<td class=code>(\w+)</td>", findings) == ["R17", "R39", "R40", "R47"]
 
 
 def test_the_page_has_a_row_for_each_control_and_each_finding() -> None:
