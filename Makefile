@@ -21,7 +21,7 @@ aws    := $(venv) -m tools.aws --stack $(STACK)
 .NOTPARALLEL:
 .PHONY: help environment up preview refresh down destroy clean outputs set ask say logs forward cluster cluster-down images compose-up \
         compose-down bootstrap preflight costs secrets model-pin orphans evidence rehearse review review-comment drift drift-issue deploy \
-        test test-cluster test-cloud test-bootstrap compare-policies bench bench-cold lint lint-workflows format lock
+        test test-cluster test-cloud test-bootstrap compare-policies mutate-policies bench bench-cold lint lint-workflows format lock
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,8 +32,8 @@ environment: ## Set up what the other commands need (they call it themselves)
 up: environment ## Deploy the stack, ask it a question, try a task
 	@$(stack) up
 
-preview: environment ## Show what an up would change
-	@$(stack) preview
+preview: environment ## Show what an up would change (STRICT=1: a grave rule's doubt fails it too)
+	@$(stack) preview $(if $(filter 1,$(STRICT)),--strict)
 
 refresh: environment ## See what is really there: dead, changed or unhealthy parts
 	@$(stack) refresh
@@ -134,6 +134,9 @@ test-bootstrap: environment ## The set-up from nothing: empty HOME, cache and PA
 compare-policies: environment ## The policy pack beside Checkov, on the same stacks, into docs/policies-and-checkov.md (needs PyPI)
 	@$(venv) tests/peers/rendered.py .state/rendered
 	@$(venv) -m tools.peers.checkov $(foreach stack,prod serverless cluster,.state/rendered/$(stack).json)
+
+mutate-policies: environment ## Change the policy rules one by one: do their tests notice? (ONLY="iam pods"; SAMPLE=200 SEED=1)
+	@$(venv) -m tools.mutation $(ONLY) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
 
 bench: environment ## Speed and memory, side by side, into docs/performance.md
 	@$(venv) -m tests.bench

@@ -51,9 +51,16 @@ def up(engine: Engine, options: argparse.Namespace) -> int:
         return welcome.show(engine, outputs, here)
 
 
-def preview(engine: Engine, _options: argparse.Namespace) -> int:
-    with place_of(engine).previewed(engine) as prepared:
-        return prepared.stream("preview", "--diff", "--policy-pack", POLICY_PACK)
+def preview(engine: Engine, options: argparse.Namespace) -> int:
+    from tools.stack import policy_results  # late: it brings the pack along, which no other command needs
+
+    with place_of(engine).previewed(engine) as prepared, policy_results.recorded(prepared, strict=options.strict) as run:
+        recording, file = run
+        try:
+            return recording.stream("preview", "--diff", "--policy-pack", POLICY_PACK)
+        finally:
+            if words := policy_results.told(file, strict=options.strict):
+                print(words, flush=True)
 
 
 def refresh(engine: Engine, _options: argparse.Namespace) -> int:
@@ -132,7 +139,9 @@ def _parser() -> argparse.ArgumentParser:
     command("up", up, "deploy, then ask a question and try a task").add_argument(
         "--no-welcome", dest="welcome", action="store_false"
     )
-    command("preview", preview, "what an up would change")
+    command("preview", preview, "what an up would change").add_argument(
+        "--strict", action="store_true", help="fail for what is undetermined about a critical or high rule"
+    )
     command("refresh", refresh, "look at what is really there")
     command("down", down, "remove all that the stack made")
     command("clean", clean, "down, and the stack itself")
