@@ -567,3 +567,18 @@ def test_a_name_is_a_reference_only_where_names_are_given():
     )
     assert conflicts.held(user, [user, same_word]) is None
     assert "InvalidUserState" in conflicts.held(user, [user, listed])
+
+
+def test_a_preview_of_an_update_keeps_what_was_answered_within_a_setting_that_is_given_again(live) -> None:
+    """A program that reads it, as the group of a cluster's nodes, would find nothing there."""
+    life = live("aws:eks/cluster:Cluster")
+    network = {"subnetIds": ["subnet-1", "subnet-2"], "endpointPublicAccess": True}
+    inputs = {"roleArn": "arn:aws:iam::123456789012:role/eks", "vpcConfig": network}
+    _id, stands = life.create(inputs)
+    group = stands["vpcConfig"]["clusterSecurityGroupId"]
+    assert group.startswith("sg-")
+    changed = {**inputs, "vpcConfig": {**network, "endpointPublicAccess": False}, "deletionProtection": True}
+    seen = life.preview(changed, stands)
+    assert seen["vpcConfig"]["clusterSecurityGroupId"] == group
+    assert seen["vpcConfig"]["endpointPublicAccess"] is False
+    assert seen["deletionProtection"] is True

@@ -71,7 +71,14 @@ class Life:
         }
         if "latestVersion" in kept:
             kept["latestVersion"] = UNKNOWN
-        return {**kept, **given, **synthesis.known(self.resource, setting)}
+        declared = self.resource.outputs
+        whole = {
+            name: synthesis.retained(self.sdk, self.resource, name, declared[name].type, value, previous.get(name))
+            if name in declared
+            else value
+            for name, value in given.items()
+        }
+        return {**kept, **whole, **synthesis.known(self.resource, setting)}
 
     # --- what is done
 

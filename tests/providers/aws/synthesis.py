@@ -224,6 +224,27 @@ def _filled(sdk: Sdk, resource: Resource, name: str, kind: Type, given: Any, set
     return found
 
 
+def retained(sdk: Sdk, resource: Resource, name: str, kind: Type, given: Any, previous: Any) -> Any:
+    """What is given, with what a former answer had added within it: a preview of an update does not forget that."""
+    if kind.kind == "list" and isinstance(given, list) and isinstance(previous, list) and kind.item:
+        before = [*previous, *[None] * len(given)]
+        return [retained(sdk, resource, name, kind.item, item, old) for item, old in zip(given, before, strict=False)]
+    if kind.kind != "object" or not kind.reference or not isinstance(given, Mapping) or not isinstance(previous, Mapping):
+        return given
+    if is_secret(given) or is_secret(previous):
+        return given
+    declared = sdk.nested(kind.reference)
+    found = {
+        key: retained(sdk, resource, key, declared[key].type, item, previous.get(key)) if key in declared else item
+        for key, item in given.items()
+    }
+    answered = _only_answered(resource, name)
+    for key, item in declared.items():
+        if key not in found and key in previous and (item.required or service_models.loose(key) in answered):
+            found[key] = previous[key]
+    return found
+
+
 def _only_answered(resource: Resource, name: str) -> frozenset[str]:
     """Members that the service gives back within the property ``name``, but does not take there."""
     operation = service_models.creating(resource.module, resource.noun)
