@@ -20,7 +20,7 @@ aws    := $(venv) -m tools.aws --stack $(STACK)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help environment up preview refresh down destroy clean outputs set ask say logs forward cluster cluster-down images compose-up \
-        compose-down bootstrap preflight costs secrets model-pin orphans evidence rehearse review review-comment drift drift-issue deploy \
+        compose-down bootstrap preflight costs secrets model-pin orphans evidence export rehearse review review-comment drift drift-issue deploy \
         test test-cluster test-cloud test-bootstrap compare-policies mutate-policies bench bench-cold lint lint-workflows format lock
 
 help: ## List the commands
@@ -104,6 +104,9 @@ deploy: preflight up ## On AWS, for pipelines: what an up presupposes, the up it
 
 evidence: environment ## What an auditor wants of the stack, from a preview or STATE=exported.json (docs/evidence.md)
 	@$(venv) -m policies.evidence --stack $(STACK) $(if $(STATE),--state '$(STATE)')
+
+export: environment ## The stack's state into a file, its secrets encrypted: make export STACK=prod FILE=state.json
+	@$(stack) export --file '$(or $(FILE),.state/exported/$(STACK).json)'
 
 rehearse: environment ## The whole life of an AWS stack without an account (STACK=prod), and a report of it
 	@$(venv) -m tools.rehearsal --stack $(STACK)

@@ -84,6 +84,17 @@ def show_outputs(engine: Engine, options: argparse.Namespace) -> int:
     return 0
 
 
+def export_state(engine: Engine, options: argparse.Namespace) -> int:
+    """The state as it stands, its secrets encrypted as the backend has them."""
+    engine = place_of(engine).ready(engine, "Exporting")
+    file: Path = options.file
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch(mode=0o600)
+    file.write_text(engine.read("stack", "export"), encoding="utf-8")
+    print(f"Written: {file}")
+    return 0
+
+
 def set_value(engine: Engine, options: argparse.Namespace) -> int:
     if not options.key or not options.value:
         print("Which setting? For example: make set KEY=ports.gateway VALUE=9443 (all: docs/configuration.md)", file=sys.stderr)
@@ -146,6 +157,7 @@ def _parser() -> argparse.ArgumentParser:
     command("down", down, "remove all that the stack made")
     command("clean", clean, "down, and the stack itself")
     command("outputs", show_outputs, "the stack's outputs as JSON").add_argument("--secrets", action="store_true")
+    command("export", export_state, "the state, for evidence").add_argument("--file", type=Path, required=True)
     setting = command("set", set_value, "change a setting")
     setting.add_argument("key")
     setting.add_argument("value")
