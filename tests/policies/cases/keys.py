@@ -29,7 +29,7 @@ OF_NODES = allow(USE, {"AWS": [SCALING]})
 OF_GRANTS = allow(["kms:CreateGrant"], {"AWS": [SCALING]}, Condition={"Bool": {"kms:GrantIsForAWSResource": "true"}})
 
 
-def policy(*statements: dict[str, Any]) -> str:
+def with_root(*statements: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [ADMINISTRATION, *statements]})
 
 
@@ -42,7 +42,7 @@ def key(name: str, *statements: dict[str, Any]) -> Good:
             "enableKeyRotation": True,
             "rotationPeriodInDays": 365,
             "deletionWindowInDays": 30,
-            "policy": policy(*statements),
+            "policy": with_root(*statements),
         },
     )
 
@@ -129,18 +129,22 @@ _CASES = {
             Bad(
                 "pods", {"kmsKeyId": arn("data")}, "does not allow kms:Encrypt, kms:Decrypt, kms:GenerateDataKey to CloudWatch"
             ),
-            Bad("logs-key", {"policy": policy()}, "the policy of logs-key does not allow"),
+            Bad("logs-key", {"policy": with_root()}, "the policy of logs-key does not allow"),
             Bad(
                 "logs-key",
-                {"policy": policy(allow(["kms:Encrypt", "kms:Decrypt"], {"Service": LOGS}))},
+                {"policy": with_root(allow(["kms:Encrypt", "kms:Decrypt"], {"Service": LOGS}))},
                 "does not allow kms:GenerateDataKey to",
             ),
-            Bad("logs-key", {"policy": policy(allow(USE, {"Service": "cloudtrail.amazonaws.com"}))}, "does not allow"),
+            Bad(
+                "logs-key",
+                {"policy": with_root(allow(USE, {"Service": "cloudtrail.amazonaws.com"}))},
+                "does not allow",
+            ),
             Bad("logs-key", {"policy": None}, "does not allow"),
             Bad(
                 "logs-key",
                 {
-                    "policy": policy(
+                    "policy": with_root(
                         allow(
                             USE,
                             {"Service": LOGS},
@@ -167,11 +171,11 @@ _CASES = {
             Bad("template", {"blockDeviceMappings": []}, "blockDeviceMappings is not set"),
             Bad("template", {"blockDeviceMappings": None}, "blockDeviceMappings is not set"),
             Bad("template", {"blockDeviceMappings/0/ebs": None}, "blockDeviceMappings is not set"),
-            Bad("cluster-key", {"policy": policy()}, "the policy of cluster-key does not allow kms:Decrypt"),
-            Bad("cluster-key", {"policy": policy(OF_NODES)}, "does not allow kms:CreateGrant"),
+            Bad("cluster-key", {"policy": with_root()}, "the policy of cluster-key does not allow kms:Decrypt"),
+            Bad("cluster-key", {"policy": with_root(OF_NODES)}, "does not allow kms:CreateGrant"),
             Bad(
                 "cluster-key",
-                {"policy": policy(OF_GRANTS)},
+                {"policy": with_root(OF_GRANTS)},
                 "does not allow kms:Decrypt, kms:GenerateDataKeyWithoutPlaintext to",
             ),
             Bad("nodes", {"launchTemplate": None}, "launchTemplate is not set"),

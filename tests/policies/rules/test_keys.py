@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from cases.keys import ACCOUNT, GOOD, GROUPS, LOGS, MASK, OF_LOGS, SCALING, USE, allow, arn, policy, protection
+from cases.keys import ACCOUNT, GOOD, GROUPS, LOGS, MASK, OF_LOGS, SCALING, USE, allow, arn, protection, with_root
 from cases.theme import Theme
 
 from policies.resource import Resource, Stack
@@ -97,7 +97,7 @@ def test_before_anything_exists_the_edges_say_which_key_is_whose() -> None:
         assert {each.verdict.outcome for relation in ALL[rule].relations for each in judge_stack(relation, stack)} == {
             Outcome.PASS
         }
-    closed = THEME.stack(*resources[1:], THEME.resource("logs-key", {**computed, "policy": policy()}))
+    closed = THEME.stack(*resources[1:], THEME.resource("logs-key", {**computed, "policy": with_root()}))
     assert of("R70", closed, "pods").outcome is Outcome.FAIL
 
 
@@ -127,9 +127,9 @@ def test_a_policy_of_its_own_takes_the_place_of_the_keys() -> None:
     def separate(document: str) -> Resource:
         return made("aws:kms/keyPolicy:KeyPolicy", "separate", {"keyId": "logs", "policy": document})
 
-    closed = THEME.resource("logs-key", {"policy": policy()})
-    assert of("R70", Stack((*THEME.stack(closed).resources, separate(policy(OF_LOGS)))), "pods").outcome is Outcome.PASS
-    assert of("R70", with_more(separate(policy())), "pods").outcome is Outcome.FAIL
+    closed = THEME.resource("logs-key", {"policy": with_root()})
+    assert of("R70", Stack((*THEME.stack(closed).resources, separate(with_root(OF_LOGS)))), "pods").outcome is Outcome.PASS
+    assert of("R70", with_more(separate(with_root())), "pods").outcome is Outcome.FAIL
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_policy_of_its_own_takes_the_place_of_the_keys() -> None:
 )
 def test_a_condition_on_the_log_group_must_mean_this_one(context: Any, outcome: Outcome) -> None:
     statement = allow(USE, {"Service": LOGS}, Condition={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": context}})
-    stack = THEME.stack(THEME.resource("logs-key", {"policy": policy(statement)}))
+    stack = THEME.stack(THEME.resource("logs-key", {"policy": with_root(statement)}))
     assert of("R70", stack, "pods").outcome is outcome
 
 
@@ -165,7 +165,7 @@ def test_a_condition_on_the_log_group_must_mean_this_one(context: Any, outcome: 
     ],
 )
 def test_the_service_must_be_let_in_by_its_own_name(statement: dict[str, Any], outcome: Outcome) -> None:
-    stack = THEME.stack(THEME.resource("logs-key", {"policy": policy(statement)}))
+    stack = THEME.stack(THEME.resource("logs-key", {"policy": with_root(statement)}))
     assert of("R70", stack, "pods").outcome is outcome
 
 
@@ -202,7 +202,7 @@ def test_a_boolean_is_as_good_as_a_text_and_each_volume_counts() -> None:
 
 
 def test_who_makes_no_nodes_from_the_template_asks_no_more_of_the_key() -> None:
-    stack = THEME.stack(THEME.resource("cluster-key", {"policy": policy()}), without=("nodes",))
+    stack = THEME.stack(THEME.resource("cluster-key", {"policy": with_root()}), without=("nodes",))
     assert of("R71", stack).outcome is Outcome.PASS
     group = made("aws:autoscaling/group:Group", "group", {"launchTemplate": {"id": "lt-1"}})
     assert of("R71", Stack((*stack.resources, group))).outcome is Outcome.FAIL
@@ -211,7 +211,7 @@ def test_who_makes_no_nodes_from_the_template_asks_no_more_of_the_key() -> None:
 def test_the_nodes_role_must_be_that_of_auto_scaling() -> None:
     other = f"arn:aws:iam::{ACCOUNT}:role/AWSServiceRoleForAutoScaling"
     for principal, outcome in ((f"{SCALING}_mine", Outcome.PASS), (other, Outcome.FAIL)):
-        document = policy(allow([*USE, "kms:CreateGrant"], {"AWS": principal}))
+        document = with_root(allow([*USE, "kms:CreateGrant"], {"AWS": principal}))
         stack = THEME.stack(THEME.resource("cluster-key", {"policy": document}))
         assert of("R71", stack, "template").outcome is outcome
 
