@@ -24,12 +24,12 @@ from policies.openings import (
 )
 from policies.relations import means, texts_of
 from policies.resource import Resource, Stack, View
+from policies.routes import VPCS
 from policies.rule import PASS, Check, Finding, Outcome, Relation, Rule, Severity, Verdict, each, fail, found, undetermined
-from policies.rules import edge, links
+from policies.rules import edge, links, listeners
 from policies.show import show
 
-BALANCERS: Final = (*edge.BALANCERS, *edge.CLASSIC)
-VPCS: Final = ("aws:ec2/vpc:Vpc", "aws:ec2/defaultVpc:DefaultVpc")
+BALANCERS: Final = (*edge.BALANCERS, *listeners.CLASSIC)
 SERVICE: Final = "kubernetes:core/v1:Service"
 # What may wear a security group, and the property that says so: what shares the edge's is as open as the edge.
 WEARERS: Final = {

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from policies.local_types import INTERNAL_ROLES, PROCESS, Role, role_of
 from policies.resource import Resource, View
 from policies.rule import PASS, Check, Rule, Severity, Verdict, all_of, each, fail, undetermined
-from policies.rules import edge, links
+from policies.rules import links, listeners
 from policies.rules.redis import directives
 from policies.show import show
 
@@ -147,9 +147,9 @@ RULES: Final = (
         link=links.TLS,
         checks=(
             Check(types=(PROCESS,), properties=("command", "environment", "check"), judge=tls_minimum),
-            *edge.TLS_CHECKS,
+            *listeners.TLS_CHECKS,
         ),
-        relations=edge.TLS_RELATIONS,
+        relations=listeners.TLS_RELATIONS,
     ),
     Rule(
         id="L09",

@@ -10,7 +10,7 @@ from cases.edge import FORWARD, POLICY, REDIRECT, THEME
 from policies.resource import Resource, Stack
 from policies.rule import Outcome, Verdict, all_of, judge, judge_stack
 from policies.rules import RULES
-from policies.rules.edge import NEW_POLICIES, OLD_POLICIES
+from policies.rules.listeners import NEW_POLICIES, OLD_POLICIES
 from policies.values import UNKNOWN
 
 ALL = {rule.id: rule for rule in RULES}
