@@ -57,15 +57,17 @@ class ApplicationSecretsArgs:
 
 
 class ApplicationSecrets(pulumi.ComponentResource):
-    """``made``: the secrets and their policies, for whoever writes a value."""
+    """``made``: the secrets and their policies, for whoever writes a value. ``references``: ARNs without the six characters
+    that Secrets Manager adds, by which a secret is read as well: known before there is one, the same if it is made anew."""
 
     arns: dict[str, pulumi.Output[str]]
+    references: dict[str, pulumi.Output[str]]
     made: list[pulumi.Resource]
 
     def __init__(self, name: str, args: ApplicationSecretsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("assistant:aws:ApplicationSecrets", name, {}, opts)
         context, protection = args.context, args.context.settings.protection
-        self.arns, self.made = {}, []
+        self.arns, self.references, self.made = {}, {}, []
         for word in args.names:
             secret = aws.secretsmanager.Secret(
                 f"{name}-{word}",
@@ -84,6 +86,7 @@ class ApplicationSecrets(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self),
             )
             self.arns[word] = secret.arn
+            self.references[word] = context.arn("secretsmanager", pulumi.Output.concat("secret:", secret.name))
             self.made += [secret, policy]
         self.register_outputs({"arns": self.arns})
 

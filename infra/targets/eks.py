@@ -181,7 +181,7 @@ class EksAssistant(pulumi.ComponentResource):
         }
 
     def outputs(self) -> Outputs:
-        settings, arns = self._context.settings, self.foundation.secrets.arns
+        settings, secrets = self._context.settings, self.foundation.secrets.references
         connected = settings.platforms.generic.url is not None
         return Outputs(
             target="eks",
@@ -189,8 +189,8 @@ class EksAssistant(pulumi.ComponentResource):
             webhook_urls={"generic": pulumi.Output.concat(self.edge.url, "/events")} if connected else None,
             egress_addresses=self.foundation.network.egress_addresses or None,
             inference_url=self.assistant.inference_url,
-            api_key=arns["api_key"],
-            webhook_secrets={"generic": arns["generic_webhook_secret"]} if connected else None,
+            api_key=secrets["api_key"],
+            webhook_secrets={"generic": secrets["generic_webhook_secret"]} if connected else None,
             model_name=self.model.model_name,
             model_digest=self.model.model_digest,
             alarms=self.alarms.names,

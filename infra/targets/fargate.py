@@ -87,15 +87,15 @@ class FargateAssistant(pulumi.ComponentResource):
 
     def outputs(self) -> Outputs:
         connected = self._settings.platforms.generic.url is not None
-        arns = self.foundation.secrets.arns
+        secrets = self.foundation.secrets.references
         return Outputs(
             target="fargate",
             url=self.edge.url,
             webhook_urls={"generic": f"{self.edge.url}/events"} if connected else None,
             egress_addresses=self.foundation.network.egress_addresses or None,
             inference_url=self.inference_url,
-            api_key=arns["api_key"],
-            webhook_secrets={"generic": arns["generic_webhook_secret"]} if connected else None,
+            api_key=secrets["api_key"],
+            webhook_secrets={"generic": secrets["generic_webhook_secret"]} if connected else None,
             model_name=self.model.model_name,
             model_digest=self.model.model_digest,
             alarms=self.alarms.names,

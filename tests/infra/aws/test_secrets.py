@@ -37,6 +37,18 @@ def test_there_is_a_secret_for_what_the_stack_has(groups, names):
     assert secret_names(aws_settings("prod", **groups)) == names
 
 
+async def test_a_reference_is_the_arn_less_what_aws_adds_to_it():
+    told = {}
+
+    def made(context):
+        component = secrets(context)
+        component.references["api_key"].apply(lambda arn: told.update(api_key=arn))
+        return component
+
+    await render_component(made, aws_settings("prod"))
+    assert told == {"api_key": f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:assistant/prod/api_key"}
+
+
 async def test_a_secret_is_made_empty_with_the_stacks_key_and_can_be_had_back_where_it_is_protected():
     rendered = await render_component(secrets, aws_settings("prod", platforms=GENERIC))
     assert not rendered.of("SecretVersion")

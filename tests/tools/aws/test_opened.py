@@ -18,6 +18,11 @@ def test_references_are_read_and_the_rest_stays(aws, settings_with):
     }
 
 
+def test_a_reference_needs_none_of_the_characters_that_aws_adds(aws, settings_with):
+    made = aws("secretsmanager").create_secret(Name="assistant/prod/api_key", SecretString="the-key")["ARN"]
+    assert opened.outputs(settings_with(), {"apiKey": made.rpartition("-")[0]})["apiKey"] == "the-key"
+
+
 def test_a_secret_that_was_made_anew_is_found_by_its_name(aws, settings_with):
     made = aws("secretsmanager").create_secret(Name="assistant/prod/api_key", SecretString="the-key")["ARN"]
     before = f"{made.rpartition('-')[0]}-AAAAAA"
