@@ -1,8 +1,8 @@
 """``python -m app.aws.deliver``: fetch this workload's secrets from Secrets Manager into files that only it can read.
 
 As it stands it is an init container (EKS); with ``-- command …`` it then becomes that command (Fargate), in an environment
-without ``SECRETS``: a JSON object, file name to secret id or ARN. The files appear in ``SECRETS_DIRECTORY``, which should be in
-memory. A secret is created empty and gets its value later, so a missing value is waited for. Exit status: 0 done, 1 not
+without ``SECRET_IDS``: a JSON object, file name to secret id or ARN. The files appear in ``SECRETS_DIRECTORY``, which should be
+in memory. A secret is created empty and gets its value later, so a missing value is waited for. Exit status: 0 done, 1 not
 delivered, 2 wrong usage, 127 the command cannot be run, 143 terminated; no value is ever printed.
 """
 
@@ -33,7 +33,7 @@ Report = Callable[[str], None]
 
 
 class UsageError(Exception):
-    """SECRETS does not say what to fetch; the message is for who wrote it."""
+    """SECRET_IDS does not say what to fetch; the message is for who wrote it."""
 
 
 class NotDeliveredError(Exception):
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     directory = Path(os.environ.get("SECRETS_DIRECTORY", DIRECTORY))
     try:
-        wanted = parse(os.environ.get("SECRETS"))
+        wanted = parse(os.environ.get("SECRET_IDS"))
         if not in_memory(directory, Path("/proc/mounts")):
             _say(f"warning: {directory} is no tmpfs: the secrets will lie on a disk")
         deliver(wanted, directory, Reader(), options.seconds, _say)
@@ -65,15 +65,15 @@ def parse(text: str | None) -> dict[str, str]:
     """Secret ids by file name. Raises :class:`UsageError`."""
     allowed = 'a JSON object, file name to secret id or ARN, is needed: {"api_key": "assistant/prod/api_key"}'
     if text is None:
-        raise UsageError(f"SECRETS is not set: {allowed}")
+        raise UsageError(f"SECRET_IDS is not set: {allowed}")
     try:
         found = json.loads(text)
     except ValueError:
-        raise UsageError(f"SECRETS is no JSON: {allowed}") from None
+        raise UsageError(f"SECRET_IDS is no JSON: {allowed}") from None
     if not isinstance(found, dict) or not found or not all(isinstance(value, str) and value for value in found.values()):
-        raise UsageError(f"SECRETS is JSON of another form: {allowed}")
+        raise UsageError(f"SECRET_IDS is JSON of another form: {allowed}")
     if wrong := [name for name in found if not NAME.fullmatch(name)]:
-        raise UsageError(f"SECRETS: {wrong[0]!r} is no plain file name (letters, digits and . _ - are allowed)")
+        raise UsageError(f"SECRET_IDS: {wrong[0]!r} is no plain file name (letters, digits and . _ - are allowed)")
     return found
 
 
@@ -133,7 +133,7 @@ def in_memory(directory: Path, mounts: Path) -> bool:
 
 
 def _become(command: list[str]) -> int:
-    environment = {name: value for name, value in os.environ.items() if name != "SECRETS"}
+    environment = {name: value for name, value in os.environ.items() if name != "SECRET_IDS"}
     try:
         os.execvpe(command[0], command, environment)  # noqa: S606 the entry point's own command
     except OSError as error:
@@ -143,7 +143,8 @@ def _become(command: list[str]) -> int:
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m app.aws.deliver", description="Fetch the secrets that SECRETS names into files; then become a command."
+        prog="python -m app.aws.deliver",
+        description="Fetch the secrets that SECRET_IDS names into files; then become a command.",
     )
     parser.add_argument("--seconds", type=float, default=300.0, help="how long values are waited for (default %(default)g)")
     parser.add_argument("command", nargs="*", help="after --: what to run then, in place of this process")

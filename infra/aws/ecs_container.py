@@ -104,7 +104,7 @@ class Container:
             environment |= {f"{variable}_FILE": f"{SECRETS_DIRECTORY}/{name}" for variable, name in self.secrets.items()}
             wanted = {name: secret_arns[name] for name in sorted(set(self.secrets.values()))}
             environment |= {
-                "SECRETS": pulumi.Output.json_dumps(wanted, sort_keys=True),
+                "SECRET_IDS": pulumi.Output.json_dumps(wanted, sort_keys=True),
                 "SECRETS_DIRECTORY": SECRETS_DIRECTORY,
             }
             tmpfs.append(_tmpfs(SECRETS_DIRECTORY, SECRETS_MEBIBYTES))

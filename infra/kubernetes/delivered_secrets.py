@@ -44,7 +44,7 @@ class DeliveredSecrets:
             compute=DELIVERING,
             environment={
                 "AWS_REGION": self.region,
-                "SECRETS": pulumi.Output.json_dumps(wanted, sort_keys=True),
+                "SECRET_IDS": pulumi.Output.json_dumps(wanted, sort_keys=True),
                 "SECRETS_DIRECTORY": SECRETS_DIRECTORY,
                 **args.environment,
                 **self.environment,

@@ -30,7 +30,7 @@ def start(aws: Any, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[s
     running: list[subprocess.Popen[str]] = []
 
     def launch(secrets: Any, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
-        given = {"SECRETS": json.dumps(secrets), "SECRETS_DIRECTORY": str(tmp_path / "secrets")}
+        given = {"SECRET_IDS": json.dumps(secrets), "SECRETS_DIRECTORY": str(tmp_path / "secrets")}
         command = [sys.executable, "-m", "app.aws.deliver", *arguments]
         process = subprocess.Popen(
             command,
@@ -101,7 +101,7 @@ def test_with_a_command_the_process_becomes_it_without_the_list_of_secrets(aws: 
     assert process.returncode == 0, error
     pid, environment, arguments = json.loads(out)
     assert pid == process.pid
-    assert "SECRETS" not in environment
+    assert "SECRET_IDS" not in environment
     assert environment["AWS_ENDPOINT_URL"] == aws.url
     assert arguments == ["--seconds", "of its own"]
     assert "canary" not in json.dumps(environment)
@@ -236,8 +236,8 @@ def test_a_directory_that_cannot_be_written_is_said(aws: Any, tmp_path: Path, mo
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "SECRETS is not set"),
-        ("{", "SECRETS is no JSON"),
+        (None, "SECRET_IDS is not set"),
+        ("{", "SECRET_IDS is no JSON"),
         ("[]", "another form"),
         ("{}", "another form"),
         ('{"a": 1}', "another form"),

@@ -46,7 +46,7 @@ async def test_each_part_is_delivered_the_secrets_whose_files_it_is_told_of_and_
         assert container["command"] == ["python", "-m", "app.aws.deliver"]
         assert container["image"] == pods[part]["spec"]["containers"][0]["image"]
         found = variables(container)
-        assert json.loads(found["SECRETS"]) == {name: IDS[name] for name in reads | more[part]}
+        assert json.loads(found["SECRET_IDS"]) == {name: IDS[name] for name in reads | more[part]}
         assert (found["SECRETS_DIRECTORY"], found["AWS_REGION"]) == (SECRETS_DIRECTORY, REGION)
         files = {value for name, value in environment(pods[part]).items() if name.endswith("_FILE")}
         assert files == {f"{SECRETS_DIRECTORY}/{name}" for name in reads | more[part]}

@@ -119,7 +119,7 @@ def test_the_outputs_are_those_of_the_contract_and_secrets_are_references() -> N
 def test_without_a_platform_there_is_no_webhook_and_none_of_its_secrets() -> None:
     found, outputs = stack(platforms={})
     assert not {"webhookUrls", "webhookSecrets"} & set(outputs)
-    assert set(json.loads(environment(containers(found)["worker"])["SECRETS"])) == {"inference_api_key", "redis_password"}
+    assert set(json.loads(environment(containers(found)["worker"])["SECRET_IDS"])) == {"inference_api_key", "redis_password"}
 
 
 def test_each_part_may_read_the_secrets_that_it_reads_and_no_others() -> None:
@@ -127,13 +127,13 @@ def test_each_part_may_read_the_secrets_that_it_reads_and_no_others() -> None:
     secrets = {it.name: f"arn:aws:secretsmanager:eu-central-1:123456789012:{it.name}" for it in found.of("Secret")}
     for part, container in containers(found).items():
         if part == "model":
-            assert "SECRETS" not in environment(container)
+            assert "SECRET_IDS" not in environment(container)
             continue
-        wanted = set(json.loads(environment(container)["SECRETS"]).values())
+        wanted = set(json.loads(environment(container)["SECRET_IDS"]).values())
         allowed = actions_by_resource(found, f"{part}-task-task-policy")
         readable = {arn for arn, actions in allowed.items() if "secretsmanager:GetSecretValue" in actions}
         assert readable == wanted <= set(secrets.values())
-    assert "api_key" not in json.loads(environment(containers(found)["worker"])["SECRETS"])
+    assert "api_key" not in json.loads(environment(containers(found)["worker"])["SECRET_IDS"])
 
 
 def test_only_the_converter_writes_models_and_only_inference_reads_them() -> None:

@@ -55,7 +55,7 @@ async def test_secrets_are_fetched_into_memory_before_the_command_and_stand_nowh
     assert found["command"][found["command"].index("--") + 1 :] == ["python", "-m", "app.x"]
     assert SECRETS_DIRECTORY in [it["containerPath"] for it in found["linuxParameters"]["tmpfs"]]
     said = variables(found)
-    assert json.loads(said["SECRETS"]) == {"api_key": "arn:secret:api_key"}  # of others it does not even know the name
+    assert json.loads(said["SECRET_IDS"]) == {"api_key": "arn:secret:api_key"}  # of others it does not even know the name
     assert said["API_KEY_FILE"] == f"{SECRETS_DIRECTORY}/api_key"
     assert "API_KEY" not in said
     assert "secrets" not in found  # ECS would put them into the environment
