@@ -43,8 +43,9 @@ SECRET_PAIRS: Final = frozenset(
     {("api", "key"), ("api", "keys"), ("private", "key"), ("access", "key"), ("signing", "key"), ("encryption", "key")}
     | {("account", "key"), ("master", "key"), ("session", "key"), ("auth", "key")}
 )
-# AWS' word for "nobody has changed it since I looked" (WAF's UpdateWebACL and its like): it opens nothing.
-PUBLIC_PAIRS: Final = frozenset({("lock", "token")})
+# AWS' word for "nobody has changed it since I looked" (WAF's UpdateWebACL and its like), which opens nothing; the browsers'
+# header `Access-Control-Allow-Credentials`, which says yes or no.
+PUBLIC_PAIRS: Final = frozenset({("lock", "token"), ("allow", "credentials")})
 # A name that ends so speaks about a secret and does not hold one: API_KEY_FILE, tokenEndpoint, secretArn, password_length.
 ABOUT_WORDS: Final = frozenset(
     {"file", "files", "path", "paths", "directory", "dir", "folder", "location", "name", "names", "arn", "arns", "id", "ids"}
@@ -54,6 +55,11 @@ ABOUT_WORDS: Final = frozenset(
     | {"ttl", "seconds", "minutes", "hours", "days", "age", "at", "on", "rotation", "required", "enabled", "changed", "policy"}
     | {"algorithm", "type", "types", "kind", "format", "provider", "providers", "owner", "group", "user", "usage", "spec"}
     | {"description", "store", "manager"}
+)
+# Below a name that ends so stands one reference a name: files.api_key, arns.api_key. Kubernetes' volumes name secrets as well.
+REFERENCES: Final = frozenset(
+    {"arns", "checksums", "digests", "endpoints", "files", "fingerprints", "hashes", "ids", "names", "paths", "references"}
+    | {"uris", "urls", "versions", "volumes"}
 )
 
 # Say by their first word what they are.
@@ -105,10 +111,15 @@ def words_of(name: str) -> tuple[str, ...]:
 @lru_cache(maxsize=4096)
 def names_a_secret(name: str) -> bool:
     """Is what stands under ``name`` meant to be secret? ``API_KEY``: yes, ``API_KEY_FILE`` and ``maxTokens``: no."""
-    words = words_of(name)
-    if not words or words[-1] in ABOUT_WORDS or words[-2:] in PUBLIC_PAIRS:
+    words = without_public_pairs(words_of(name))
+    if not words or words[-1] in ABOUT_WORDS:
         return False
     return any(word in SECRET_WORDS for word in words) or any(pair in SECRET_PAIRS for pair in pairwise(words))
+
+
+def without_public_pairs(words: tuple[str, ...]) -> tuple[str, ...]:
+    inside = {place for place, pair in enumerate(pairwise(words)) if pair in PUBLIC_PAIRS}
+    return tuple(word for place, word in enumerate(words) if not inside & {place - 1, place})
 
 
 def speaks_about_a_secret(name: str) -> bool:
@@ -118,15 +129,23 @@ def speaks_about_a_secret(name: str) -> bool:
 
 
 def keyed_by_secret(keys: Sequence[str]) -> bool:
-    """Does the innermost telling name among ``keys`` name a secret? ``webhookSecrets.generic`` does, ``secretFiles.apiKey``
-    does not: the files' names stand there."""
+    """Does a telling name among ``keys`` name a secret? ``webhookSecrets.generic`` does and ``spec.env.API_KEY``;
+    ``secretFiles.apiKey`` and ``arns.api_key`` do not: the files' names stand there, and the secrets' own."""
     named = [key for key in keys if not key.startswith("[")]
     if named and speaks_about_a_secret(named[-1]):
         return False
-    for key in reversed(named[:-1]):
-        if speaks_about_a_secret(key):
-            return False
+    if any(holds_references(key) for key in named[:-1]):
+        return False
     return any(names_a_secret(key) for key in named)
+
+
+def holds_references(name: str) -> bool:
+    """``secretFiles``, ``secretKeyRef``, ``arns``: what stands below leads to secrets. ``spec`` and ``env``, which end in a
+    word of that kind too, hold anything."""
+    words = words_of(name)
+    return bool(words) and (
+        words[-1] in REFERENCES or (words[-1] in ABOUT_WORDS and any(word in SECRET_WORDS for word in words))
+    )
 
 
 def is_harmless(text: str) -> bool:

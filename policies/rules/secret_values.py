@@ -6,20 +6,33 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final
 
+from policies.expanded import expanded, from_base64
 from policies.resource import Resource, Stack
-from policies.rule import PASS, Check, Finding, Relation, Rule, Severity, Verdict, fail, found, undetermined
+from policies.rule import PASS, Check, Finding, Outcome, Relation, Rule, Severity, Verdict, fail, found, undetermined
 from policies.rules import links
-from policies.secret_scanning import keyed_by_secret, scan, scan_arguments
-from policies.values import UNKNOWN, Leaf, Secret, Value, join
+from policies.secret_scanning import keyed_by_secret, scan, scan_arguments, without_public_pem
+from policies.values import UNKNOWN, Leaf, Secret, Value, join, leaves
 
-ROOT: Final = "pulumi:pulumi:Stack"
+# Under these a text is a command line or a script.
+COMMANDS: Final = frozenset({"command", "args", "entryPoint", "userData", "userDataBase64"})
+SCRIPT: Final = "#!"
+KUBERNETES_SECRETS: Final = ("kubernetes:core/v1:Secret", "kubernetes:core/v1:SecretPatch")
+PARAMETER: Final = "aws:ssm/parameter:Parameter"
+SECURE: Final = "SecureString"
+# What is there to keep secrets, and the properties that it keeps them in.
+SECRET_BY_TYPE: Final = {
+    **dict.fromkeys(KUBERNETES_SECRETS, ("data", "stringData")),
+    "aws:secretsmanager/secretVersion:SecretVersion": ("secretString", "secretBinary"),
+    PARAMETER: ("value", "insecureValue"),
+}
+BASE64_BY_TYPE: Final = frozenset({"data", "secretBinary"})
 
 
-def literals(leaves: Iterator[Leaf]) -> Verdict:
+def literals(found_leaves: Iterator[Leaf]) -> Verdict:
     """Judge every text by what it is and by the name under which it stands; what is marked as secret is as it should be."""
     plain: list[str] = []
     later: list[str] = []
-    for leaf in leaves:
+    for leaf in found_leaves:
         if leaf.marked:
             continue
         if leaf.value is UNKNOWN and keyed_by_secret(leaf.keys):
@@ -34,7 +47,7 @@ def literals(leaves: Iterator[Leaf]) -> Verdict:
 
 
 def command_lines(value: Value, keys: tuple[str, ...] = ()) -> Iterator[str]:
-    """Paths of literals that follow an option named like a secret, in any list below ``value``."""
+    """Paths of literals that follow an option named like a secret, in any list below ``value`` and in its command lines."""
     if isinstance(value, Secret):
         return
     if isinstance(value, dict):
@@ -46,14 +59,38 @@ def command_lines(value: Value, keys: tuple[str, ...] = ()) -> Iterator[str]:
             yield f"{join((*keys, f'[{position}]'))} holds {reason} in plain"
         for position, item in enumerate(value):
             yield from command_lines(item, (*keys, f"[{position}]"))
+    elif isinstance(value, str) and (value.startswith(SCRIPT) or not COMMANDS.isdisjoint(keys)):
+        for line in value.splitlines():
+            for _position, reason in scan_arguments(line.split()):
+                yield f"{join(keys)} holds {reason} in plain"
+
+
+def kept_in_plain(resource: Resource) -> Iterator[str]:
+    """Paths of what is a secret by where it stands, whatever its name and looks."""
+    properties = resource.view
+    for name in SECRET_BY_TYPE.get(resource.type, ()):
+        if resource.type == PARAMETER and properties.raw("type") != SECURE:
+            continue
+        value = resource.properties.get(name)
+        in_base64 = name in BASE64_BY_TYPE
+        for leaf in leaves(value, (name,)):
+            if not leaf.marked and isinstance(leaf.value, str) and not _is_public(leaf.value, in_base64):
+                yield f"{leaf.path} is kept as a secret and stands in plain"
+
+
+def _is_public(text: str, in_base64: bool) -> bool:
+    """Certificates, which lie beside their key, and nothing."""
+    inner = (from_base64(text) if in_base64 else None) or text
+    return not without_public_pem(inner).strip()
 
 
 def no_literal_secret(resource: Resource) -> Verdict:
-    verdict = literals(resource.leaves())
-    arguments = tuple(command_lines(dict(resource.properties)))
-    if not arguments:
+    properties = expanded(dict(resource.properties))
+    verdict = literals(leaves(properties))
+    plain = (*command_lines(properties), *kept_in_plain(resource))
+    if not plain:
         return verdict
-    return fail(*(verdict.reasons if verdict.outcome.value == "fail" else ()), *arguments)
+    return fail(*(verdict.reasons if verdict.outcome is Outcome.FAIL else ()), *plain)
 
 
 def no_plain_secret_output(stack: Stack) -> Sequence[Finding]:

@@ -199,6 +199,10 @@ def test_an_option_named_like_a_secret_betrays_the_argument_after_it() -> None:
         ("key", False),
         ("lockToken", False),
         ("lockTokenSecret", True),
+        ("routingHttpResponseAccessControlAllowCredentialsHeaderValue", False),
+        ("allowCredentials", False),
+        ("allowCredentialsPassword", True),
+        ("passwords", True),
         ("", False),
         ("KEYS", False),
     ],
@@ -211,6 +215,12 @@ def test_the_innermost_telling_name_decides() -> None:
     assert keyed_by_secret(("secrets", "generic"))
     assert not keyed_by_secret(("secrets", "files", "api_key"))
     assert not keyed_by_secret(("secrets", "apiKeyFile"))
+    # `spec`, `env` and `mode` speak of something when they end a name, and hold anything when they are one.
+    assert keyed_by_secret(("spec", "template", "spec", "containers", "[0]", "env", "[0]", "API_KEY"))
+    assert keyed_by_secret(("authenticationMode", "passwords", "[0]"))
+    assert not keyed_by_secret(("env", "[0]", "valueFrom", "secretKeyRef", "key"))
+    assert not keyed_by_secret(("volumes", "[0]", "projected", "sources", "[0]", "serviceAccountToken", "audience"))
+    assert not keyed_by_secret(("arns", "api_key"))
 
 
 @pytest.mark.parametrize(
