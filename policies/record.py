@@ -20,7 +20,6 @@ from policies.values import UNKNOWN, Asset, Secret, Strange, Value
 
 FORMAT: Final = 1
 VARIABLE: Final = "ASSISTANT_POLICY_RECORD"
-SOURCES: Final = ("preview", "update", "state")
 
 
 class RecordMistake(Exception):

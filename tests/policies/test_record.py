@@ -110,6 +110,28 @@ def test_a_mapping_that_only_resembles_a_mark_is_a_mapping() -> None:
         assert marked(value) == value
 
 
+def test_what_only_looks_like_a_secret_has_the_same_mark(canary: str) -> None:
+    assert plain(canary) == {"$secret": True}
+    assert plain({"environment": [{"name": "NOTE", "value": canary}]}) == {
+        "environment": [{"name": "NOTE", "value": {"$secret": True}}]
+    }
+
+
+def test_a_text_under_the_name_of_a_secret_is_found_through_lists_and_mappings() -> None:
+    assert plain({"passwords": ["hunter2-hunter2"]}) == {"passwords": [{"$secret": True}]}
+
+
+def test_a_record_can_be_read_by_people(tmp_path: Path) -> None:
+    record.write(of(description="审计日志"), tmp_path / "record.json")
+    text = (tmp_path / "record.json").read_text(encoding="utf-8")
+    assert "审计日志" in text
+    assert '\n "day": "2026-11-25"' in text
+
+
+def test_the_file_is_named_by_a_variable_that_the_documentation_names() -> None:
+    assert record.VARIABLE == "ASSISTANT_POLICY_RECORD"
+
+
 def test_what_only_looks_like_a_secret_is_left_out_too(canary: str, tmp_path: Path) -> None:
     made = of(note=canary, environment={"API_KEY": "hunter2"}, list=["fine", canary], apiKey="hunter2-hunter2")
     record.write(made, tmp_path / "record.json")

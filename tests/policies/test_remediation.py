@@ -66,6 +66,8 @@ def test_a_mark_stays_round_what_is_set_in_it(encode: Any, canary: str) -> None:
         ({"a": {"b": "hunter2"}}, ("a", "b", "c"), "a.b is no mapping"),
         ({"a": marked("hunter2")}, ("a", "b"), "a is no mapping"),
         ({"a": {SIGNATURE: OUTPUT}}, ("a", "b"), "a is not known before the update"),
+        ({"a": {SIGNATURE: OUTPUT, "value": {"b": 1}}}, ("a", "b"), "a is not known before the update"),
+        ({"a": {SIGNATURE: SECRET}}, ("a", "b"), "a is not known before the update"),
         ({"x": {"a": {SIGNATURE: OUTPUT}}}, ("x", "a", "b", "c"), "x.a is not known before the update"),
     ],
 )

@@ -290,6 +290,8 @@ def _is_docstring(node: ast.AST) -> bool:
 
 
 def _is_metadata(parent: ast.AST, node: ast.keyword) -> bool:
+    if node.arg == "encoding":  # Python reads "utf-8~" as utf-8
+        return True
     return isinstance(parent, ast.Call) and _name(parent.func) == "Rule" and node.arg not in DECIDING
 
 
