@@ -12,7 +12,7 @@ from policies.local_types import INTERNAL_ROLES, PROCESS, Role, role_of
 from policies.resource import Resource, View
 from policies.rule import PASS, Check, Rule, Severity, Verdict, all_of, each, fail, undetermined
 from policies.rules import links, listeners
-from policies.rules.redis import directives
+from policies.rules.redis_access import directives
 from policies.show import show
 
 OLDEST_TLS: Final = (1, 2)

@@ -2,52 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterable
-from pathlib import PurePosixPath
 from typing import Final
 
 from policies.local_types import PROCESS, Role, role_of
-from policies.resource import Resource, View
-from policies.rule import PASS, Check, Rule, Severity, Verdict, each, fail, undetermined
-from policies.rules import links, managed_redis
+from policies.resource import Resource
+from policies.rule import PASS, Check, Rule, Severity, Verdict, each, fail
+from policies.rules import links, managed_redis, redis_pods
+from policies.rules.redis_access import authenticated, directives
 from policies.show import show
-
-Directives = dict[str, list[str]]
-
-
-def directives(view: View) -> Directives:
-    """The configuration of a Redis process, by directive: its file, then the options of its command, which win.
-
-    Raises :class:`policies.resource.NotKnown` or ``Malformed`` where these cannot be read.
-    """
-    command = (view.texts("command") or [])[1:]
-    files = view.mapping("configurationFiles")
-    found: Directives = {}
-    if command and not command[0].startswith("--"):
-        name = PurePosixPath(command[0]).name
-        found = _parse((files.text(name) if files else None) or "")
-        command = command[1:]
-    option = ""
-    for word in command:
-        if word.startswith("--"):
-            option = word.removeprefix("--").lower()
-            found[option] = []
-        elif option:
-            found[option].append(word)
-    return found
-
-
-def _parse(text: str) -> Directives:
-    found: Directives = {}
-    for line in text.splitlines():
-        try:
-            words = shlex.split(line) if '"' in line or "'" in line else line.split()
-        except ValueError:  # a quotation without end: Redis refuses the file too
-            continue
-        if words and not words[0].startswith("#"):
-            found[words[0].lower()] = words[1:]
-    return found
 
 
 def is_redis(resource: Resource) -> bool:
@@ -55,38 +17,7 @@ def is_redis(resource: Resource) -> bool:
 
 
 def requires_authentication(resource: Resource) -> Verdict:
-    if not is_redis(resource):
-        return PASS
-    view = resource.view
-    found = directives(view)
-    if any(found.get("requirepass", [])):
-        return PASS
-    file = " ".join(found.get("aclfile", []))
-    if not file:
-        return fail("neither requirepass nor an aclfile is set: whoever reaches the port may read and write all events")
-    name = PurePosixPath(file).name
-    files = view.mapping("configurationFiles")
-    if files is None or name not in files:
-        return undetermined(f"the users stand in {show(name)}, which the resource does not describe")
-    return _users(files.text(name) or "")
-
-
-def _users(text: str) -> Verdict:
-    """https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/: every user that is on needs a password."""
-    users = [words[1:] for words in map(str.split, text.splitlines()) if words[:1] == ["user"] and len(words) > 1]
-    if not any(name == "default" for name, *_ in users):
-        # Redis makes a default user of its own then, which needs no password.
-        return fail("the access list does not speak of the user default, who then needs no password")
-    return _open_users((user[0], [rule.lower() for rule in user[1:]]) for user in users)
-
-
-def _open_users(users: Iterable[tuple[str, list[str]]]) -> Verdict:
-    opened = [
-        name
-        for name, rules in users
-        if "on" in rules and ("nopass" in rules or not any(rule.startswith((">", "#")) for rule in rules))
-    ]
-    return fail(*(f"the user {show(name)} needs no password" for name in opened)) if opened else PASS
+    return authenticated(resource.view) if is_redis(resource) else PASS
 
 
 def never_evicts(resource: Resource) -> Verdict:
@@ -120,7 +51,7 @@ RULES: Final = (
         remedy="give every user of the access list a password (or set requirepass), and never nopass",
         link=links.REDIS_SECURITY,
         checks=(Check(types=(PROCESS,), properties=READ, judge=requires_authentication),),
-        relations=(managed_redis.AUTHENTICATION,),
+        relations=(managed_redis.AUTHENTICATION, redis_pods.AUTHENTICATION),
     ),
     Rule(
         id="L03",
