@@ -25,7 +25,7 @@ GENERATORS: Final = ("pulumi-python:dynamic/generated:Secrets", "random:index/ra
 IMAGES: Final = ("redis", "valkey")
 PASSWORD_VARIABLES: Final = ("REDIS_PASSWORD", "REDIS_PASSWORD_FILE", "VALKEY_PASSWORD", "VALKEY_PASSWORD_FILE")
 # The workloads' own properties are the business of the rules on pods: where they cannot be read, nobody knows it for Redis.
-READS: Final = {CONFIG_MAP: ("data",), SECRET: ("data", "stringData"), **dict.fromkeys(WORKLOADS, ("spec",))}
+READS: Final = {CONFIG_MAP: ("data",), SECRET: ("data", "stringData")}
 
 
 def logs_in(stack: Stack) -> Sequence[Finding]:
