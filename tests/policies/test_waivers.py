@@ -167,6 +167,11 @@ def test_a_file_that_cannot_be_read_is_a_mistake_and_no_crash(tmp_path: Path, co
     assert "waivers.yaml cannot be read" in mistake
 
 
+def test_nor_is_a_folder_of_that_name(tmp_path: Path) -> None:
+    (mistake,) = read(["R47"], TODAY, tmp_path).mistakes
+    assert "cannot be read (IsADirectoryError)" in mistake
+
+
 def test_the_registers_own_entries_are_well_formed() -> None:
     """Whether one has expired is the preview's to say, and not that of a test which would fail one day by itself."""
     document = yaml.safe_load(waivers.FILE.read_text(encoding="utf-8")) or []
