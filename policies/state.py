@@ -25,7 +25,7 @@ def read(file: Path) -> list[Seen]:
         document = json.loads(file.read_text(encoding="utf-8"))
         resources = document["deployment"]["resources"]
         return [_seen(resource) for resource in resources if not resource.get("delete")]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, json_format.ParseError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StateMistake(
             f"{file} is no exported state ({type(error).__name__}); write one with `pulumi stack export --file {file.name}`"
         ) from None

@@ -95,7 +95,11 @@ def test_a_secret_is_a_mark_round_what_nobody_opens(tmp_path: Path, held: dict[s
         b'{"deployment": {"resources": [{"type": "a"}]}}',
         b'{"deployment": {"resources": [{"urn": "a", "type": "b", "outputs": [1]}]}}',
         b'{"deployment": {"resources": [{"urn": "a", "type": "b", "propertyDependencies": []}]}}'.replace(b"[]", b"[1]"),
-        b'{"deployment": {"resources": [{"urn": "a", "type": "b", "outputs": ' + b'{"x": ' * 200 + b"1" + b"}" * 200 + b"}]}}",
+        b'{"deployment": {"resources": [{"urn": "a", "type": "b", "outputs": '
+        + b'{"x": ' * 2000
+        + b"1"
+        + b"}" * 2000
+        + b"}]}}",
         b"\xff\xfe",
     ],
 )
