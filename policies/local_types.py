@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import PurePosixPath
 from typing import Final
@@ -35,7 +36,10 @@ INTERNAL_ROLES: Final = frozenset({Role.REDIS, Role.INFERENCE, Role.WORKER})
 
 def role_of(view: View) -> Role:
     """Raises :class:`policies.resource.NotKnown` or ``Malformed`` for a command that cannot be read."""
-    command = view.texts("command") or []
+    return role_of_command(view.texts("command") or [])
+
+
+def role_of_command(command: Sequence[str]) -> Role:
     if command and REDIS_SERVERS.fullmatch(PurePosixPath(command[0]).name):
         return Role.REDIS
     modules = {command[position + 1] for position, word in enumerate(command[:-1]) if word == "-m"}

@@ -1,4 +1,4 @@
-"""Rules on the application that a process runs: read from the very code that would start."""
+"""Rules on the application that a process or container runs: read from the very code that would start."""
 
 from __future__ import annotations
 
@@ -7,19 +7,25 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from policies.local_types import PROCESS, Role, role_of
-from policies.resource import Resource
-from policies.rule import PASS, Check, Rule, Severity, Verdict, each, fail, undetermined
+from policies.ecs import DEFINITIONS, TASK_DEFINITION, known_containers, unknown_tasks
+from policies.local_types import PROCESS, Role, role_of, role_of_command
+from policies.pods import PROPERTIES, WORKLOADS, each_container
+from policies.resource import NotKnown, Resource, View
+from policies.rule import PASS, Check, Relation, Rule, Severity, Verdict, each, fail, undetermined
 from policies.rules import links
+from policies.values import UNKNOWN
 
 # What may be asked without a credential: probes, and documentation of a public interface.
 PUBLIC_PATHS: Final = frozenset(
     {"/healthz", "/health", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready", "/docs", "/openapi.json"}
 )
 READ_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+COMMAND: Final = ("command", "args")  # of a container; a shell's line among them counts by its words
+LATER: Final = "(later)"
 TLS_MODULE: Final = "app.http.serve"
 OLD_VERSIONS: Final = frozenset({"MINIMUM_SUPPORTED", "SSLv3", "TLSv1", "TLSv1_1"})
 NEW_VERSIONS: Final = frozenset({"TLSv1_2", "TLSv1_3", "MAXIMUM_SUPPORTED"})
@@ -84,11 +90,37 @@ def gateway_tls() -> Verdict:
     return oldest_tls(tls_source())
 
 
-def _of_gateway(judge: Callable[[], Verdict]) -> Callable[[Resource], Verdict]:
-    def check(resource: Resource) -> Verdict:
-        return judge() if role_of(resource.view) is Role.GATEWAY else PASS
+def _of_process(judge: Callable[[], Verdict], process: Resource) -> Verdict:
+    return judge() if role_of(process.view) is Role.GATEWAY else PASS
 
-    return check
+
+def _of_container(judge: Callable[[], Verdict], _around: object, container: View) -> Verdict:
+    """``_around``: the pod or the task definition, as whoever reads containers hands it over."""
+    words = [word for name in COMMAND for text in _texts(container, name) for word in text.split()]
+    if ("-m", LATER) in pairwise(words):
+        raise NotKnown(container.path(COMMAND[0]))
+    return judge() if role_of_command(words) is Role.GATEWAY else PASS
+
+
+def _texts(container: View, name: str) -> list[str]:
+    """With a word for what is not known yet, such as a region among the arguments: the rest tells what runs."""
+    value = container.raw(name)
+    if isinstance(value, list) and UNKNOWN in value:
+        return View({name: [LATER if item is UNKNOWN else item for item in value]}).texts(name) or []
+    return container.texts(name) or []
+
+
+def of_gateway(judge: Callable[[], Verdict]) -> dict[str, Any]:
+    """The checks and relations that ask ``judge`` wherever a process or container runs the gateway."""
+    of_container = partial(_of_container, judge)
+    return {
+        "checks": (
+            Check(types=(PROCESS,), properties=("command",), judge=partial(_of_process, judge)),
+            Check(types=WORKLOADS, properties=PROPERTIES, judge=partial(each_container, judge=of_container)),
+            Check(types=(TASK_DEFINITION,), properties=(DEFINITIONS,), judge=known_containers(of_container)),
+        ),
+        "relations": (Relation(reads={TASK_DEFINITION: (DEFINITIONS,)}, judge=unknown_tasks(of_container)),),
+    }
 
 
 RULES: Final = (
@@ -100,7 +132,7 @@ RULES: Final = (
         controls=("8.5", "8.3", "8.26"),
         remedy="give the route an authentication in app/gateway/routes.py: API_KEY, or PLATFORM for a signed event",
         link=links.API_AUTHENTICATION,
-        checks=(Check(types=(PROCESS,), properties=("command",), judge=_of_gateway(lambda: exposed(gateway_routes()))),),
+        **of_gateway(lambda: exposed(gateway_routes())),
     ),
     Rule(
         id="L11",
@@ -110,6 +142,6 @@ RULES: Final = (
         controls=("8.21", "8.24", "8.28"),
         remedy="set context.minimum_version = ssl.TLSVersion.TLSv1_2 in app/http/serve.py",
         link=links.TLS,
-        checks=(Check(types=(PROCESS,), properties=("command",), judge=_of_gateway(gateway_tls)),),
+        **of_gateway(gateway_tls),
     ),
 )

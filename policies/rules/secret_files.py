@@ -11,20 +11,17 @@ from typing import Final
 from policies.local_types import CERTIFICATE, PROCESS, SECRETS
 from policies.resource import Resource, Stack, View
 from policies.rule import PASS, Check, Finding, Relation, Rule, Severity, Verdict, all_of, each, fail, found, undetermined
-from policies.rules import links
-from policies.secret_scanning import names_a_secret
+from policies.rules import links, secret_mounts
+from policies.secret_variables import holds_a_secret, names_a_file
 from policies.show import show
 
-FILE_SUFFIX: Final = "_FILE"
-# Variables that name a private file without the suffix.
-PRIVATE_FILES: Final = frozenset({"TLS_PRIVATE_KEY"})
 OK: Final = "ok"
 
 
 def secrets_as_files(resource: Resource) -> Verdict:
     """An environment is readable in /proc, inherited by children and printed by debuggers; a file has a mode."""
     environment = resource.view.mapping("environment")
-    named = [name for name in environment.names() if _holds_a_secret(name)] if environment else []
+    named = [name for name in environment.names() if holds_a_secret(name)] if environment else []
     return fail(*(f"environment.{name} holds a secret; {name}_FILE would name its file" for name in named)) if named else PASS
 
 
@@ -37,7 +34,7 @@ def files_in_private_directory(resource: Resource) -> Verdict:
     root = view.text("stateDirectory")
     if not root:
         return fail("stateDirectory is missing, so nobody can say where the files of secrets lie")
-    return each(*(partial(_inside, environment, name, root) for name in environment.names() if _names_a_file(name)))
+    return each(*(partial(_inside, environment, name, root) for name in environment.names() if names_a_file(name)))
 
 
 def _inside(environment: View, name: str, root: str) -> Verdict:
@@ -47,14 +44,6 @@ def _inside(environment: View, name: str, root: str) -> Verdict:
     if path.is_absolute() and PurePosixPath(os.path.normpath(root)) in path.parents:
         return PASS
     return fail(f"environment.{name} is no absolute path below the stack's private directory")
-
-
-def _names_a_file(name: str) -> bool:
-    return name in PRIVATE_FILES or (name.endswith(FILE_SUFFIX) and names_a_secret(name.removesuffix(FILE_SUFFIX)))
-
-
-def _holds_a_secret(name: str) -> bool:
-    return name not in PRIVATE_FILES and names_a_secret(name)
 
 
 def files_are_private(stack: Stack) -> Sequence[Finding]:
@@ -77,12 +66,13 @@ RULES: Final = (
     Rule(
         id="R09",
         name="secrets-as-files",
-        title="Secrets reach a process as files, not in its environment",
+        title="Secrets reach a process or container as files, not in its environment",
         severity=Severity.MEDIUM,
         controls=("5.17",),
-        remedy="write the secret into a file with mode 0600 and set NAME_FILE to its path (app/settings.py reads it)",
+        remedy="write the secret into a file with mode 0600, mount it or fetch it into a tmpfs, and set NAME_FILE to its path",
         link=links.FILES,
-        checks=(Check(types=(PROCESS,), properties=("environment",), judge=secrets_as_files),),
+        checks=(Check(types=(PROCESS,), properties=("environment",), judge=secrets_as_files), *secret_mounts.CHECKS),
+        relations=secret_mounts.RELATIONS,
     ),
     Rule(
         id="L07",
