@@ -129,7 +129,7 @@ def openings(resource: Resource, *, inward: bool) -> list[Opening]:
 
 def existing(resource: Resource, *, inward: bool) -> list[Opening]:
     """The same of a resource's outputs: a group without inline rules hears from AWS, later, which rules others gave it."""
-    if resource.type in GROUPS and resource.view.raw("ingress" if inward else "egress") is UNKNOWN:
+    if resource.view.raw("ingress" if inward else "egress") is UNKNOWN:
         return []
     return openings(resource, inward=inward)
 

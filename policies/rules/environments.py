@@ -32,9 +32,9 @@ def own_alone(resource: Resource) -> Verdict:
 def _foreign(project: str, stack: str) -> re.Pattern[str]:
     """Names as infra/aws/naming.py makes them, ``assistant-staging-queue`` or ``assistant/staging/…``, of another stack.
 
-    The stack's own name comes first: ``prod-eu`` is not ``prod``, though its names begin alike.
+    The stack's own name is looked for first: ``prod-eu`` is not ``prod``, though its names begin alike.
     """
-    others = "|".join(re.escape(name) for name in ENVIRONMENTS if name != stack)
+    others = "|".join(re.escape(name) for name in ENVIRONMENTS)
     return re.compile(rf"(?<![\w-]){re.escape(project)}([-/])(?!{re.escape(stack)}(?![a-z0-9]))({others})(?![a-z0-9])", re.I)
 
 

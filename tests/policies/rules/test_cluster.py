@@ -17,6 +17,36 @@ from policies.values import UNKNOWN
 
 ALL = {rule.id: rule for rule in RULES}
 PASS, FAIL, UNDETERMINED = Outcome.PASS, Outcome.FAIL, Outcome.UNDETERMINED
+# What decides, by rule and type: it must not be among what Pulumi ignores.
+READ = {
+    "R15": {
+        "aws:eks/nodeGroup:NodeGroup": "remoteAccess",
+    },
+    "R16": {
+        "aws:eks/cluster:Cluster": "accessConfig",
+    },
+    "R20": {
+        "aws:autoscaling/group:Group": "launchConfiguration launchTemplate mixedInstancesPolicy",
+        "aws:ec2/instance:Instance": "launchTemplate metadataOptions",
+        "aws:ec2/launchConfiguration:LaunchConfiguration": "metadataOptions",
+        "aws:ec2/launchTemplate:LaunchTemplate": "metadataOptions",
+        "aws:ec2/spotInstanceRequest:SpotInstanceRequest": "metadataOptions",
+        "aws:eks/nodeGroup:NodeGroup": "launchTemplate",
+    },
+    "R25": {
+        "aws:eks/cluster:Cluster": "version",
+        "aws:eks/nodeGroup:NodeGroup": "version",
+    },
+    "R45": {
+        "aws:eks/cluster:Cluster": "enabledClusterLogTypes",
+    },
+    "R54": {
+        "aws:eks/cluster:Cluster": "vpcConfig",
+    },
+    "R66": {
+        "aws:eks/cluster:Cluster": "encryptionConfig",
+    },
+}
 OWN_TODAY = cluster.today  # before a fixture takes its place
 
 
@@ -137,3 +167,12 @@ def test_remediations_are_what_the_rules_want() -> None:
 
 def test_a_stack_without_instances_has_nothing_to_say() -> None:
     assert [found for relation in ALL["R20"].relations for found in judge_stack(relation, Stack(()))] == []
+
+
+@pytest.mark.parametrize(("rule_id", "kind"), [(rule_id, kind) for rule_id, kinds in READ.items() for kind in kinds])
+def test_ignoring_changes_of_what_decides_is_refused(rule_id: str, kind: str) -> None:
+    for name in READ[rule_id][kind].split():
+        urn = f"urn:pulumi:prod::assistant::{kind}::x"
+        resource = Resource(urn=urn, type=kind, name="x", properties={}, ignored_changes=(name,))
+        reasons = all_of(judge(check, resource) for check in ALL["R75"].checks if kind in check.types).reasons
+        assert any(rule_id in reason for reason in reasons), name

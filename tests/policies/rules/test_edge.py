@@ -15,6 +15,43 @@ from policies.values import UNKNOWN
 
 ALL = {rule.id: rule for rule in RULES}
 PASS, FAIL, UNDETERMINED = Outcome.PASS, Outcome.FAIL, Outcome.UNDETERMINED
+# What decides, by rule and type: it must not be among what Pulumi ignores.
+READ = {
+    "R46": {
+        "aws:alb/loadBalancer:LoadBalancer": "accessLogs loadBalancerType",
+        "aws:elb/loadBalancer:LoadBalancer": "accessLogs",
+        "aws:lb/loadBalancer:LoadBalancer": "accessLogs loadBalancerType",
+    },
+    "R57": {
+        "aws:alb/listener:Listener": "defaultActions port protocol sslPolicy",
+        "aws:alb/listenerRule:ListenerRule": "actions listenerArn",
+        "aws:elb/loadBalancer:LoadBalancer": "listeners",
+        "aws:lb/listener:Listener": "defaultActions port protocol sslPolicy",
+        "aws:lb/listenerRule:ListenerRule": "actions listenerArn",
+        "kubernetes:gateway.networking.k8s.io/v1:Gateway": "spec",
+        "kubernetes:gateway.networking.k8s.io/v1beta1:Gateway": "spec",
+        "kubernetes:networking.k8s.io/v1:Ingress": "metadata spec",
+    },
+    "R58": {
+        "aws:alb/loadBalancer:LoadBalancer": "dropInvalidHeaderFields enableDeletionProtection loadBalancerType",
+        "aws:lb/loadBalancer:LoadBalancer": "dropInvalidHeaderFields enableDeletionProtection loadBalancerType",
+    },
+    "R59": {
+        "aws:alb/loadBalancer:LoadBalancer": "internal loadBalancerType",
+        "aws:lb/loadBalancer:LoadBalancer": "internal loadBalancerType",
+        "aws:wafv2/webAcl:WebAcl": "defaultAction rules",
+        "aws:wafv2/webAclAssociation:WebAclAssociation": "resourceArn webAclArn",
+        "aws:wafv2/webAclLoggingConfiguration:WebAclLoggingConfiguration": "logDestinationConfigs loggingFilter resourceArn",
+    },
+    "R60": {
+        "aws:alb/targetGroup:TargetGroup": "healthCheck protocol targetType",
+        "aws:lb/targetGroup:TargetGroup": "healthCheck protocol targetType",
+    },
+    "R72": {
+        "aws:acm/certificate:Certificate": "certificateAuthorityArn certificateBody domainName privateKey "
+        "subjectAlternativeNames validationMethod",
+    },
+}
 CLASSIC = "aws:elb/loadBalancer:LoadBalancer"
 
 
@@ -218,3 +255,12 @@ def test_older_names_of_the_types_are_read_too() -> None:
     assert made("R57", "aws:alb/listener:Listener", {"port": 443, "protocol": "HTTPS"}).outcome is FAIL
     assert made("R60", "aws:alb/targetGroup:TargetGroup", {"protocol": "HTTP"}).outcome is FAIL
     assert made("R46", "aws:alb/loadBalancer:LoadBalancer", {}).outcome is FAIL
+
+
+@pytest.mark.parametrize(("rule_id", "kind"), [(rule_id, kind) for rule_id, kinds in READ.items() for kind in kinds])
+def test_ignoring_changes_of_what_decides_is_refused(rule_id: str, kind: str) -> None:
+    for name in READ[rule_id][kind].split():
+        urn = f"urn:pulumi:prod::assistant::{kind}::x"
+        resource = Resource(urn=urn, type=kind, name="x", properties={}, ignored_changes=(name,))
+        reasons = all_of(judge(check, resource) for check in ALL["R75"].checks if kind in check.types).reasons
+        assert any(rule_id in reason for reason in reasons), name

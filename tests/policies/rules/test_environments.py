@@ -64,3 +64,10 @@ def test_default_tags_are_read_as_the_engine_or_a_program_writes_them() -> None:
 
 def test_a_resource_without_a_project_has_no_names_to_compare() -> None:
     assert judged({"bucket": "x-dev-y"}, project="").outcome is Outcome.PASS
+
+
+def test_ignoring_where_a_reference_leads_is_refused() -> None:
+    kind = "pulumi:pulumi:StackReference"
+    resource = Resource(urn=f"urn:pulumi:prod::a::{kind}::x", type=kind, name="x", properties={}, ignored_changes=("name",))
+    ignored = next(rule for rule in RULES if rule.id == "R75")
+    assert "R74" in all_of(judge(check, resource) for check in ignored.checks).reasons[0]

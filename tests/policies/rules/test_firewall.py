@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cases.firewall import EGRESS, EVERYWHERE, GROUP, INGRESS, THEME
 
-from policies.networks import is_world
+from policies.networks import PRIVATE, is_private, is_world
 from policies.resource import Resource, Stack
 from policies.rule import Outcome, Verdict, all_of, judge, judge_stack
 from policies.rules import RULES
@@ -16,6 +16,41 @@ from policies.values import UNKNOWN
 
 ALL = {rule.id: rule for rule in RULES}
 PASS, FAIL, UNDETERMINED = Outcome.PASS, Outcome.FAIL, Outcome.UNDETERMINED
+# What decides, by rule and type: it must not be among what Pulumi ignores.
+READ = {
+    "R36": {
+        "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": "egress",
+        "aws:ec2/securityGroup:SecurityGroup": "egress",
+        "aws:ec2/securityGroupRule:SecurityGroupRule": "cidrBlocks fromPort ipv6CidrBlocks prefixListIds protocol toPort type",
+        "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": "cidrIpv4 cidrIpv6 fromPort ipProtocol prefixListId toPort",
+    },
+    "R55": {
+        "aws:alb/loadBalancer:LoadBalancer": "internal securityGroups",
+        "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": "ingress",
+        "aws:ec2/instance:Instance": "networkInterfaces vpcSecurityGroupIds",
+        "aws:ec2/launchTemplate:LaunchTemplate": "networkInterfaces vpcSecurityGroupIds",
+        "aws:ec2/networkInterface:NetworkInterface": "securityGroups",
+        "aws:ec2/securityGroup:SecurityGroup": "ingress",
+        "aws:ec2/securityGroupRule:SecurityGroupRule": "cidrBlocks fromPort ipv6CidrBlocks prefixListIds "
+        "protocol securityGroupId toPort type",
+        "aws:ecs/service:Service": "networkConfiguration",
+        "aws:eks/cluster:Cluster": "vpcConfig",
+        "aws:elasticache/replicationGroup:ReplicationGroup": "securityGroupIds",
+        "aws:elb/loadBalancer:LoadBalancer": "internal securityGroups",
+        "aws:lambda/function:Function": "vpcConfig",
+        "aws:lb/loadBalancer:LoadBalancer": "internal securityGroups",
+        "aws:memorydb/cluster:Cluster": "securityGroupIds",
+        "aws:rds/cluster:Cluster": "vpcSecurityGroupIds",
+        "aws:rds/instance:Instance": "vpcSecurityGroupIds",
+        "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": "cidrIpv4 cidrIpv6 fromPort ipProtocol "
+        "prefixListId securityGroupId toPort",
+        "kubernetes:core/v1:Service": "metadata spec",
+        "pulumi-python:dynamic/aws:ModelTask": "securityGroups",
+    },
+    "R56": {
+        "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": "egress ingress vpcId",
+    },
+}
 OLD = "aws:ec2/securityGroupRule:SecurityGroupRule"
 LIST, ENTRY = "aws:ec2/managedPrefixList:ManagedPrefixList", "aws:ec2/managedPrefixListEntry:ManagedPrefixListEntry"
 
@@ -68,6 +103,34 @@ def egress(name: str, cidr: str | None, first: int, last: int, **more: Any) -> R
 )
 def test_the_world_is_more_than_anybody_was_given(networks: list[str], expected: bool) -> None:
     assert is_world([ipaddress.ip_network(text, strict=False) for text in networks]) is expected
+
+
+PRIVATE_TEXTS = [
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "::1/128",
+    "fc00::/7",
+    "fe80::/10",
+]
+
+
+def test_private_networks_are_those_of_the_standard_and_what_lies_within() -> None:
+    assert [str(network) for network in PRIVATE] == PRIVATE_TEXTS
+    assert is_private(ipaddress.ip_network("192.168.4.0/24"))
+    assert not is_private(ipaddress.ip_network("192.169.0.0/24"))
+    assert not is_private(ipaddress.ip_network("172.0.0.0/8"))
+
+
+def test_protocols_may_be_numbers_and_networks_hosts() -> None:
+    assert judged("R55", ingress("a", EVERYWHERE, 443, group="edge", ipProtocol="6")).outcome is PASS
+    assert judged("R55", ingress("a", EVERYWHERE, 443, group="edge", ipProtocol="17")).outcome is FAIL
+    assert judged("R55", ingress("a", "203.0.113.7/24", 22)).outcome is PASS
+    assert "every protocol" in judged("R36", egress("a", EVERYWHERE, 443, 443, ipProtocol=None)).reasons[0]
+    assert judged("R36", egress("a", EVERYWHERE, 0, 443)).outcome is PASS
 
 
 def test_https_to_anywhere_and_a_private_network_on_every_port_are_no_unrestricted_way_out() -> None:
@@ -184,6 +247,10 @@ def test_a_prefix_list_of_the_stacks_is_what_it_holds() -> None:
     assert "by a prefix list" in judged("R55", wide, by_list).reasons[0]
     entry = made(ENTRY, "entry", {"cidr": "0.0.0.0/0", "prefixListId": UNKNOWN}, prefixListId=narrow.urn)
     assert "by a prefix list" in judged("R55", narrow, entry, by_list).reasons[0]
+    elsewhere = made(ENTRY, "entry", {"cidr": "0.0.0.0/0", "prefixListId": "pl-other"})
+    assert judged("R55", narrow, elsewhere, by_list).outcome is PASS
+    host = made(LIST, "list", {"entries": [{"cidr": "203.0.113.7/24"}]})
+    assert judged("R55", host, by_list).outcome is PASS
     mistyped = made(LIST, "list", {"entries": [{"cidr": "anywhere"}]})
     assert "was expected" in judged("R55", mistyped, by_list).reasons[0]
 
@@ -248,3 +315,12 @@ def test_whose_default_group_it_is_may_be_impossible_to_tell_and_another_network
 def test_a_stack_without_security_groups_has_nothing_to_say() -> None:
     for rule_id in ("R55", "R36", "R56"):
         assert [found for relation in ALL[rule_id].relations for found in judge_stack(relation, Stack(()))] == []
+
+
+@pytest.mark.parametrize(("rule_id", "kind"), [(rule_id, kind) for rule_id, kinds in READ.items() for kind in kinds])
+def test_ignoring_changes_of_what_decides_is_refused(rule_id: str, kind: str) -> None:
+    for name in READ[rule_id][kind].split():
+        urn = f"urn:pulumi:prod::assistant::{kind}::x"
+        resource = Resource(urn=urn, type=kind, name="x", properties={}, ignored_changes=(name,))
+        reasons = all_of(judge(check, resource) for check in ALL["R75"].checks if kind in check.types).reasons
+        assert any(rule_id in reason for reason in reasons), name

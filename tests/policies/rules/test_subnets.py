@@ -16,6 +16,53 @@ from policies.values import UNKNOWN
 
 ALL = {rule.id: rule for rule in RULES}
 PASS, FAIL, UNDETERMINED = Outcome.PASS, Outcome.FAIL, Outcome.UNDETERMINED
+# What decides, by rule and type: it must not be among what Pulumi ignores.
+READ = {
+    "R38": {
+        "aws:ec2/vpcEndpoint:VpcEndpoint": "privateDnsEnabled routeTableIds serviceName vpcEndpointType vpcId",
+        "aws:ec2/vpcEndpointRouteTableAssociation:VpcEndpointRouteTableAssociation": "vpcEndpointId",
+    },
+    "R42": {
+        "aws:alb/loadBalancer:LoadBalancer": "subnets",
+        "aws:autoscaling/group:Group": "vpcZoneIdentifiers",
+        "aws:ec2/subnet:Subnet": "availabilityZone availabilityZoneId",
+        "aws:ecs/service:Service": "networkConfiguration",
+        "aws:eks/cluster:Cluster": "vpcConfig",
+        "aws:eks/fargateProfile:FargateProfile": "subnetIds",
+        "aws:eks/nodeGroup:NodeGroup": "subnetIds",
+        "aws:elasticache/subnetGroup:SubnetGroup": "subnetIds",
+        "aws:lambda/function:Function": "vpcConfig",
+        "aws:lb/loadBalancer:LoadBalancer": "subnets",
+        "aws:memorydb/subnetGroup:SubnetGroup": "subnetIds",
+        "aws:rds/subnetGroup:SubnetGroup": "subnetIds",
+    },
+    "R49": {
+        "aws:ec2/flowLog:FlowLog": "trafficType vpcId",
+    },
+    "R61": {
+        "aws:autoscaling/group:Group": "vpcZoneIdentifiers",
+        "aws:ec2/defaultRouteTable:DefaultRouteTable": "routes",
+        "aws:ec2/defaultSubnet:DefaultSubnet": "mapPublicIpOnLaunch",
+        "aws:ec2/eip:Eip": "instance",
+        "aws:ec2/eipAssociation:EipAssociation": "instanceId",
+        "aws:ec2/instance:Instance": "associatePublicIpAddress subnetId",
+        "aws:ec2/launchConfiguration:LaunchConfiguration": "associatePublicIpAddress",
+        "aws:ec2/launchTemplate:LaunchTemplate": "networkInterfaces",
+        "aws:ec2/mainRouteTableAssociation:MainRouteTableAssociation": "routeTableId vpcId",
+        "aws:ec2/route:Route": "gatewayId routeTableId",
+        "aws:ec2/routeTable:RouteTable": "routes",
+        "aws:ec2/routeTableAssociation:RouteTableAssociation": "routeTableId subnetId",
+        "aws:ec2/subnet:Subnet": "mapPublicIpOnLaunch",
+        "aws:ecs/service:Service": "networkConfiguration",
+        "aws:eks/fargateProfile:FargateProfile": "subnetIds",
+        "aws:eks/nodeGroup:NodeGroup": "subnetIds",
+        "aws:elasticache/subnetGroup:SubnetGroup": "subnetIds",
+        "aws:lambda/function:Function": "vpcConfig",
+        "aws:memorydb/subnetGroup:SubnetGroup": "subnetIds",
+        "aws:rds/subnetGroup:SubnetGroup": "subnetIds",
+        "pulumi-python:dynamic/aws:ModelTask": "subnets",
+    },
+}
 TABLE, DEFAULT_TABLE = "aws:ec2/routeTable:RouteTable", "aws:ec2/defaultRouteTable:DefaultRouteTable"
 MAIN = "aws:ec2/mainRouteTableAssociation:MainRouteTableAssociation"
 ROUTE = "aws:ec2/route:Route"
@@ -124,10 +171,18 @@ def test_the_main_table_may_be_the_networks_own() -> None:
     assert public("private-0", made(DEFAULT_TABLE, "main", default, defaultRouteTableId="vpc"), without=bare) is True
     closed = {**default, "routes": []}
     assert public("private-0", made(DEFAULT_TABLE, "main", closed, defaultRouteTableId="vpc"), without=bare) is False
+    of_another = made(DEFAULT_TABLE, "main", {**default, "defaultRouteTableId": "rtb-9"})
+    assert public("private-0", of_another, without=bare) is False
+    link = made(
+        "aws:ec2/routeTableAssociation:RouteTableAssociation", "private-0-routes", {"subnetId": UNKNOWN, "routeTableId": "x"}
+    )
+    link = replace(link, property_dependencies={"subnetId": (THEME.urn("private-0"),)})
+    named = made(DEFAULT_TABLE, "main", {**default, "id": "x"})
+    assert public("private-0", named, link) is True
     route = made(ROUTE, "extra", {"routeTableId": UNKNOWN, "gatewayId": "igw-0a1b"}, routeTableId="vpc")
     assert public("private-0", route, without=bare) is True
-    vpc = THEME.resource("vpc", {"mainRouteTableId": "rtb-1"})
-    for table, expected in (("rtb-1", True), ("rtb-2", False)):
+    vpc = THEME.resource("vpc", {"mainRouteTableId": "rtb-1", "defaultRouteTableId": "rtb-0"})
+    for table, expected in (("rtb-0", True), ("rtb-1", True), ("rtb-2", False)):
         by_value = made(ROUTE, "extra", {"routeTableId": table, "gatewayId": "igw-0a1b"})
         assert public("private-0", vpc, by_value, without=bare) is expected
 
@@ -297,3 +352,12 @@ def test_endpoints_of_another_network_do_not_count() -> None:
 def test_a_stack_without_a_network_has_nothing_to_say() -> None:
     for rule_id in ("R38", "R42", "R49", "R61"):
         assert [found for relation in ALL[rule_id].relations for found in judge_stack(relation, Stack(()))] == []
+
+
+@pytest.mark.parametrize(("rule_id", "kind"), [(rule_id, kind) for rule_id, kinds in READ.items() for kind in kinds])
+def test_ignoring_changes_of_what_decides_is_refused(rule_id: str, kind: str) -> None:
+    for name in READ[rule_id][kind].split():
+        urn = f"urn:pulumi:prod::assistant::{kind}::x"
+        resource = Resource(urn=urn, type=kind, name="x", properties={}, ignored_changes=(name,))
+        reasons = all_of(judge(check, resource) for check in ALL["R75"].checks if kind in check.types).reasons
+        assert any(rule_id in reason for reason in reasons), name
