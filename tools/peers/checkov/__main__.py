@@ -85,9 +85,10 @@ def _unforeseen(findings: Findings) -> list[str]:
             if not turn.as_foreseen
         ),
         *(
-            f"probe {turn.target.probe.check}, {turn.target.probe.what}: no rule of the pack finds it ({turn.target.urn})"
+            f"probe {turn.target.probe.check}, {turn.target.probe.what}: {', '.join(turn.rules) or 'no rule'} of the pack fails "
+            f"({turn.target.urn})"
             for turn in findings.turns
-            if not turn.rules
+            if bool(turn.rules) == bool(turn.target.probe.unseen)
         ),
         *(f"probe {each.check}: no stack has a {each.type} {each.name}" for each in probes.PROBES if each not in tried),
     ]

@@ -32,7 +32,8 @@ DEPLOYMENT: Final = "kubernetes:apps/v1:Deployment"
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Probe:
     """``what`` for people. ``at`` is set to ``to``, or goes; without ``at``, inputs are replaced by those of ``to``.
-    ``without``: the siblings that go, by type. ``name``: a pattern. ``blind``: why Checkov goes on to pass it."""
+    ``without``: the siblings that go, by type. ``name``: a pattern. ``blind``: why Checkov goes on to pass it;
+    ``unseen``: why no rule of the pack fails by it."""
 
     check: str
     what: str
@@ -42,6 +43,7 @@ class Probe:
     to: Any = GONE
     without: str = ""
     blind: str = ""
+    unseen: str = ""
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,13 @@ PROBES: Final = (
         at=("policy",),
         to=WILDCARD,
     ),
-    Probe(check="CKV_AWS_201", what="Redis without a key", type="aws:memorydb/cluster:Cluster", at=("kmsKeyArn",)),
+    Probe(
+        check="CKV_AWS_201",
+        what="Redis without a key of the stack's",
+        type="aws:memorydb/cluster:Cluster",
+        at=("kmsKeyArn",),
+        unseen="MemoryDB then encrypts with AWS' own key, and no rule asks for another",
+    ),
     Probe(
         check="CKV_AWS_58",
         what="a cluster without envelope encryption",

@@ -193,7 +193,9 @@ def _probes(turns: Sequence[Turn]) -> str:
     for turn in sorted(turns, key=lambda turn: _order(turn.target.probe.check)):
         probe = turn.target.probe
         then = {None: "not judged", True: f"**passed**: {probe.blind}", False: "failed"}[turn.after]
-        rows[probe.check, probe.what, f"`{_name(turn.target.urn)}`", then, ", ".join(turn.rules) or "**nothing**"] = None
+        rows[
+            probe.check, probe.what, f"`{_name(turn.target.urn)}`", then, ", ".join(turn.rules) or f"**none**: {probe.unseen}"
+        ] = None
     return _table(("Check", "What was broken", "Where", "Checkov then", "Rules that fail then"), rows)
 
 
