@@ -189,7 +189,8 @@ def _pod(region: str, cluster: str, image: str) -> PodSpecArgs:
                 ports=[ContainerPortArgs(name="http", container_port=PORT)],
                 liveness_probe=ProbeArgs(http_get=probe, initial_delay_seconds=60, period_seconds=15, failure_threshold=4),
                 resources=ResourceRequirementsArgs(
-                    requests={"cpu": "50m", "memory": "300Mi"}, limits={"cpu": "500m", "memory": "600Mi"}
+                    requests={"cpu": "50m", "memory": "300Mi", "ephemeral-storage": "32Mi"},
+                    limits={"cpu": "500m", "memory": "600Mi", "ephemeral-storage": "256Mi"},  # its log
                 ),
                 security_context=unprivileged(),
             )

@@ -24,6 +24,7 @@ from pulumi_kubernetes.core.v1 import (
     PodSpecArgs,
     PodTemplateSpecArgs,
     ResourceRequirementsArgs,
+    SeccompProfileArgs,
     SecurityContextArgs,
     TolerationArgs,
     VolumeArgs,
@@ -126,13 +127,15 @@ def _pod(pool: GpuPool, image: str, configuration_name: str) -> PodSpecArgs:
                 image=image,
                 env=[EnvVarArgs(name="CONFIG_FILE", value=f"{CONFIGURATION_DIRECTORY}/{CONFIGURATION_FILE}")],
                 resources=ResourceRequirementsArgs(
-                    requests={"cpu": "20m", "memory": "64Mi"}, limits={"cpu": "500m", "memory": "256Mi"}
+                    requests={"cpu": "20m", "memory": "64Mi", "ephemeral-storage": "32Mi"},
+                    limits={"cpu": "500m", "memory": "256Mi", "ephemeral-storage": "256Mi"},  # its log
                 ),
                 # Its socket lies in a directory of the kubelet's, which is root's; beyond that it needs nothing.
                 security_context=SecurityContextArgs(
                     allow_privilege_escalation=False,
                     read_only_root_filesystem=True,
                     capabilities=CapabilitiesArgs(drop=["ALL"]),
+                    seccomp_profile=SeccompProfileArgs(type="RuntimeDefault"),
                 ),
                 volume_mounts=[
                     VolumeMountArgs(name="sockets", mount_path=SOCKETS),

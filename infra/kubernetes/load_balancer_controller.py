@@ -282,7 +282,8 @@ def _pod(args: LoadBalancerControllerArgs) -> PodSpecArgs:
                 liveness_probe=_probe("/healthz", 30),
                 readiness_probe=_probe("/readyz", 10),
                 resources=ResourceRequirementsArgs(
-                    requests={"cpu": "50m", "memory": "128Mi"}, limits={"cpu": "500m", "memory": "256Mi"}
+                    requests={"cpu": "50m", "memory": "128Mi", "ephemeral-storage": "32Mi"},
+                    limits={"cpu": "500m", "memory": "256Mi", "ephemeral-storage": "256Mi"},  # its log
                 ),
                 security_context=unprivileged(),
                 volume_mounts=[VolumeMountArgs(name="certificates", mount_path=CERTIFICATES, read_only=True)],

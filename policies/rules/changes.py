@@ -10,7 +10,7 @@ from policies.rule import PASS, Check, Rule, Severity, Verdict, fail
 from policies.rules import links
 from policies.show import show
 
-FIRST_NAME = re.compile(r"""^\[?["']?([A-Za-z_][A-Za-z0-9_]*)""")
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|\d+|\*")  # of ``spec.replicas``, ``tags["Owner"]``, ``rules[0].port``, ``*``
 
 
 def rule(rules: Sequence[Rule]) -> Rule:
@@ -21,11 +21,7 @@ def rule(rules: Sequence[Rule]) -> Rule:
         read = readers.get(resource.type, {})
         reasons = []
         for path in resource.ignored_changes:
-            first = FIRST_NAME.match(path)
-            if path.startswith("*"):
-                covered = sorted({rule_id for ids in read.values() for rule_id in ids})
-            else:
-                covered = sorted(read.get(first[1], ())) if first else []
+            covered = sorted({rule_id for name, ids in read.items() if _touches(path, name) for rule_id in ids})
             if covered:
                 reasons.append(f"ignoreChanges has {show(path)}, which {', '.join(covered)} checks")
         return fail(*reasons) if reasons else PASS
@@ -40,6 +36,12 @@ def rule(rules: Sequence[Rule]) -> Rule:
         link=links.IGNORE_CHANGES,
         checks=(Check(types=tuple(sorted(readers)), judge=not_ignored),),
     )
+
+
+def _touches(ignored: str, read: str) -> bool:
+    """Does the one path lead to the other, or through it? A rule that reads ``scalingConfig.maxSize`` leaves
+    ``scalingConfig.desiredSize`` alone."""
+    return all("*" in pair or pair[0] == pair[1] for pair in zip(NAME.findall(ignored), NAME.findall(read), strict=False))
 
 
 def readers_of(rules: Sequence[Rule]) -> Mapping[str, Mapping[str, set[str]]]:
