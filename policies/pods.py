@@ -49,6 +49,8 @@ _LISTS: Final = {f"{name}List": kind for name, kind in _SINGLE.items()}
 _PATCHES: Final = {f"{name}Patch": kind for name, kind in _SINGLE.items()}
 _KIND_OF: Final = {**_SINGLE, **_LISTS, **_PATCHES}
 
+# Resources that describe one pod.
+SINGLE: Final = tuple(_SINGLE)
 # Resources that describe whole pods, and those that change some fields of pods which somebody else made.
 WORKLOADS: Final = (*_SINGLE, *_LISTS)
 PATCHES: Final = tuple(_PATCHES)
@@ -85,6 +87,11 @@ def pods_of(resource: Resource) -> list[Pod]:
         return []
     owners = (resource.view.mappings("items") or []) if resource.type in _LISTS else [resource.view]
     return [pod for owner in owners if (pod := _pod(kind, owner))]
+
+
+def specification_of(resource_type: str) -> tuple[str, ...]:
+    """The names that lead to the pod's specification in a resource of one of :data:`SINGLE`."""
+    return (*_TEMPLATES[_SINGLE[resource_type]], "spec")
 
 
 def each_pod(resource: Resource, judge: Callable[[Pod], Verdict]) -> Verdict:
@@ -124,8 +131,6 @@ def name_of_namespace(namespace: Resource) -> str:
 def labels_of(metadata: View | None) -> dict[str, str]:
     labels = metadata.mapping("labels") if metadata else None
     return {name: labels.text(name) or "" for name in labels.names()} if labels else {}
-
-
 
 
 def _pod(kind: str, owner: View) -> Pod | None:

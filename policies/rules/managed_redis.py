@@ -23,10 +23,24 @@ from policies.managed_redis import (
 )
 from policies.relations import means, meant
 from policies.resource import Resource, Stack
-from policies.rule import PASS, Check, Finding, Relation, Rule, Severity, Verdict, all_of, each, fail, found, undetermined
+from policies.rule import (
+    PASS,
+    Check,
+    Finding,
+    Relation,
+    Remediation,
+    Rule,
+    Severity,
+    Verdict,
+    all_of,
+    each,
+    fail,
+    found,
+    undetermined,
+)
 from policies.rules import links, redis_network
 from policies.show import show
-from policies.values import UNKNOWN
+from policies.values import UNKNOWN, Value
 
 SHORTEST_SNAPSHOTS_DAYS: Final = 7
 FEWEST_ZONES: Final = 2
@@ -115,6 +129,10 @@ def minor_upgrades(cache: Resource) -> Verdict:
     else:
         said = cache.view.boolean("autoMinorVersionUpgrade") is not False
     return PASS if said else fail("autoMinorVersionUpgrade is false: mends of holes wait for somebody's hand")
+
+
+def upgraded(cache: Resource) -> dict[tuple[str, ...], Value]:
+    return {("autoMinorVersionUpgrade",): "true" if cache.type == CACHE else True}
 
 
 def snapshots_kept(cache: Resource) -> Verdict:
@@ -246,6 +264,7 @@ RULES: Final = (
         remedy="leave autoMinorVersionUpgrade on, and say when in maintenanceWindow",
         link=links.MANAGED_REDIS_VERSIONS,
         checks=(Check(types=_ALL, properties=("autoMinorVersionUpgrade",), judge=minor_upgrades),),
+        remediation=Remediation(types=_ALL, propose=upgraded),
     ),
     Rule(
         id="R40",

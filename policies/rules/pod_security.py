@@ -10,11 +10,12 @@ from functools import partial
 from typing import Final
 
 from policies.ecs import DEFINITIONS, TASK_DEFINITION, known_containers, runs_on_fargate, unknown_tasks
-from policies.pods import PATCHES, PROPERTIES, WORKLOADS, Pod, each_container, each_pod
+from policies.pods import PATCHES, PROPERTIES, SINGLE, WORKLOADS, Pod, each_container, each_pod, specification_of
 from policies.resource import Resource, View
-from policies.rule import PASS, Check, Relation, Rule, Severity, Verdict, each, fail
+from policies.rule import PASS, Check, Relation, Remediation, Rule, Severity, Verdict, each, fail
 from policies.rules import links
 from policies.show import show
+from policies.values import Value
 
 LEAST_UID: Final = 10000  # below it are the accounts that images and nodes give away themselves
 HOST_NAMESPACES: Final = ("hostNetwork", "hostPID", "hostIPC")
@@ -209,6 +210,11 @@ def _filtered(pod: Pod, container: View) -> Verdict:
     return fail(f"{container.path('securityContext')}.seccompProfile is set neither here nor for the pod")
 
 
+def by_default(resource: Resource) -> dict[tuple[str, ...], Value]:
+    """For the pod; a container that says something else still has to be mended by hand."""
+    return {(*specification_of(resource.type), "securityContext", "seccompProfile"): {"type": "RuntimeDefault"}}
+
+
 def ecs_filter(_task: View, container: View) -> Verdict:
     """The runtime's own profile holds unless it is switched off."""
     options = container.texts("dockerSecurityOptions") or []
@@ -309,6 +315,7 @@ RULES: Final = (
             Check(types=(TASK_DEFINITION,), properties=_TASK, judge=known_containers(ecs_filter)),
         ),
         relations=(Relation(reads={TASK_DEFINITION: _TASK}, judge=unknown_tasks(ecs_filter)),),
+        remediation=Remediation(types=SINGLE, propose=by_default),
     ),
     Rule(
         id="R31",
