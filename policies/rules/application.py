@@ -90,16 +90,16 @@ def gateway_tls() -> Verdict:
     return oldest_tls(tls_source())
 
 
-def _of_process(judge: Callable[[], Verdict], process: Resource) -> Verdict:
-    return judge() if role_of(process.view) is Role.GATEWAY else PASS
+def _of_process(role: Role, judge: Callable[[], Verdict], process: Resource) -> Verdict:
+    return judge() if role_of(process.view) is role else PASS
 
 
-def _of_container(judge: Callable[[], Verdict], _around: object, container: View) -> Verdict:
+def _of_container(role: Role, judge: Callable[[], Verdict], _around: object, container: View) -> Verdict:
     """``_around``: the pod or the task definition, as whoever reads containers hands it over."""
     words = [word for name in COMMAND for text in _texts(container, name) for word in text.split()]
     if ("-m", LATER) in pairwise(words):
         raise NotKnown(container.path(COMMAND[0]))
-    return judge() if role_of_command(words) is Role.GATEWAY else PASS
+    return judge() if role_of_command(words) is role else PASS
 
 
 def _texts(container: View, name: str) -> list[str]:
@@ -110,12 +110,16 @@ def _texts(container: View, name: str) -> list[str]:
     return container.texts(name) or []
 
 
-def of_gateway(judge: Callable[[], Verdict]) -> dict[str, Any]:
-    """The checks and relations that ask ``judge`` wherever a process or container runs the gateway."""
-    of_container = partial(_of_container, judge)
+def wherever(
+    role: Role, judge: Callable[[], Verdict], of_process: Callable[[Resource], Verdict] | None = None
+) -> dict[str, Any]:
+    """The checks and relations that ask ``judge`` where a process or container plays ``role``. ``of_process``: instead, where
+    a process says more of it than its role."""
+    of_container = partial(_of_container, role, judge)
+    of_process = of_process or partial(_of_process, role, judge)
     return {
         "checks": (
-            Check(types=(PROCESS,), properties=("command",), judge=partial(_of_process, judge)),
+            Check(types=(PROCESS,), properties=("command",), judge=of_process),
             Check(types=WORKLOADS, properties=PROPERTIES, judge=partial(each_container, judge=of_container)),
             Check(types=(TASK_DEFINITION,), properties=(DEFINITIONS,), judge=known_containers(of_container)),
         ),
@@ -132,7 +136,7 @@ RULES: Final = (
         controls=("8.5", "8.3", "8.26"),
         remedy="give the route an authentication in app/gateway/routes.py: API_KEY, or PLATFORM for a signed event",
         link=links.API_AUTHENTICATION,
-        **of_gateway(lambda: exposed(gateway_routes())),
+        **wherever(Role.GATEWAY, lambda: exposed(gateway_routes())),
     ),
     Rule(
         id="L11",
@@ -142,6 +146,6 @@ RULES: Final = (
         controls=("8.21", "8.24", "8.28"),
         remedy="set context.minimum_version = ssl.TLSVersion.TLSv1_2 in app/http/serve.py",
         link=links.TLS,
-        **of_gateway(gateway_tls),
+        **wherever(Role.GATEWAY, gateway_tls),
     ),
 )

@@ -91,9 +91,10 @@ _CASES = {
         unknown=("task", "containerDefinitions"),
         malformed=("deployment", f"{CONTAINER}/env"),
     ),
-    # What these read is the application's code: their failing cases stand in tests/policies/rules/test_application.py.
+    # What these read is the application's code: their failing cases stand in tests of their own.
     "R21": Cases(failing=(), unknown=("task", "containerDefinitions"), malformed=("deployment", f"{CONTAINER}/command")),
     "L11": Cases(failing=(), unknown=("task", "containerDefinitions"), malformed=("deployment", f"{CONTAINER}/command")),
+    "A01": Cases(failing=(), unknown=("task", "containerDefinitions"), malformed=("deployment", f"{CONTAINER}/command")),
 }
 
 THEME = Theme(good=_GOOD, cases=_CASES)

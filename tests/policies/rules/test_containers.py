@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from policies.local_types import Role
 from policies.resource import Resource, Stack
 from policies.rule import PASS, Outcome, Verdict, fail, judge, judge_stack
 from policies.rules import RULES, application
@@ -16,7 +17,7 @@ from policies.values import UNKNOWN
 R09 = next(rule for rule in RULES if rule.id == "R09")
 DEPLOYMENT, TASK = "kubernetes:apps/v1:Deployment", "aws:ecs/taskDefinition:TaskDefinition"
 FILE = {"name": "API_KEY_FILE", "value": "/run/secrets/api_key"}
-OPEN = application.of_gateway(lambda: fail("open"))
+OPEN = application.wherever(Role.GATEWAY, lambda: fail("open"))
 
 
 def resource(kind: str, parent: str = "", **properties: Any) -> Resource:

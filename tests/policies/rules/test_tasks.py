@@ -1,0 +1,80 @@
+"""The task library, read as the worker reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from policies.resource import Resource
+from policies.rule import Outcome, Verdict, judge
+from policies.rules import tasks
+
+LIBRARY = Path(__file__).parents[3] / "app" / "tasks" / "library"
+TEMPLATE = (
+    "- name: a\n  pattern: make (?P<t>.+)\n  action: {api: calendar.create, params: {summary: '{t}', start: '{today}'}}\n"
+)
+A01 = next(rule for rule in tasks.RULES if rule.id == "A01")
+
+
+def library(folder: Path, text: str = TEMPLATE, name: str = "own.yaml") -> Verdict:
+    (folder / name).write_text(text, encoding="utf-8")
+    return tasks.judge_library(folder)
+
+
+def test_the_library_of_the_package_passes() -> None:
+    assert tasks.judge_library().outcome is Outcome.PASS
+    assert tasks.judge_library(LIBRARY).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "words"),
+    [
+        ("calendar.create", "calendar.creat", 'unknown action "calendar.creat"'),
+        ("(?P<t>.+)", "(?P<t>.+)\\\\1", "RE2 syntax is allowed"),
+        ("summary", "summery", 'unknown parameter "summery"'),
+        ("make (?P<t>.+)", "(?P<t>.*)", "matches the empty message"),
+        ("- name: a", "- title: a", 'unknown field "title"'),
+    ],
+)
+def test_a_template_that_the_worker_would_refuse_fails_with_the_workers_words(
+    tmp_path: Path, wrong: str, right: str, words: str
+) -> None:
+    assert library(tmp_path).outcome is Outcome.PASS
+    verdict = library(tmp_path, TEMPLATE.replace(wrong, right.replace("\\\\", "\\")))
+    assert verdict.outcome is Outcome.FAIL
+    assert words in "\n".join(verdict.reasons)
+
+
+def test_every_mistake_is_a_reason_of_its_own(tmp_path: Path) -> None:
+    verdict = library(tmp_path, TEMPLATE.replace("summary", "summery").replace("calendar.create", "calendar.creat"))
+    assert len(verdict.reasons) >= 1
+    assert len(library(tmp_path, TEMPLATE.replace("summary", "summery").replace("start", "begin")).reasons) > 2
+
+
+def test_a_file_that_the_worker_never_reads_is_found(tmp_path: Path) -> None:
+    library(tmp_path)
+    verdict = library(tmp_path, name="other.yml")
+    assert verdict.reasons == ("other.yml is never read: templates stand in files that end in .yaml",)
+
+
+def test_an_empty_library_and_one_that_is_not_there_fail(tmp_path: Path) -> None:
+    assert tasks.judge_library(tmp_path).reasons == ("the task library has no template",)
+    assert tasks.judge_library(tmp_path / "nowhere").outcome is Outcome.FAIL
+
+
+def process(module: str, **environment: Any) -> Resource:
+    return Resource(
+        urn="urn:pulumi:local::assistant::pulumi-python:dynamic/local:Process::it",
+        type="pulumi-python:dynamic/local:Process",
+        name="it",
+        properties={"command": ["python", "-m", module], "environment": environment},
+    )
+
+
+def test_a_worker_is_judged_by_the_library_that_it_is_given(tmp_path: Path) -> None:
+    (check,) = [check for check in A01.checks if process("app.pipeline").type in check.types]
+    assert judge(check, process("app.pipeline")).outcome is Outcome.PASS
+    assert judge(check, process("app.pipeline", TASKS_DIRECTORY=str(tmp_path))).outcome is Outcome.FAIL
+    assert judge(check, process("app.gateway", TASKS_DIRECTORY=str(tmp_path))).outcome is Outcome.PASS
