@@ -25,7 +25,9 @@ def own_alone(resource: Resource) -> Verdict:
     """What a resource's inputs name, and the tag by which it says where it belongs."""
     stack, project = stack_of(resource.urn), project_of(resource.urn)
     foreign = _foreign(project, stack)
-    texts = [leaf for leaf in resource.leaves() if isinstance(leaf.value, str)] if project else []
+    # Most texts do not name the project at all, which is quicker to see than what they name.
+    name = project.lower()
+    texts = [leaf for leaf in resource.leaves() if name and isinstance(leaf.value, str) and name in leaf.value.lower()]
     return each(*(partial(_names_no_other, leaf, foreign) for leaf in texts), partial(_tagged, resource, stack))
 
 

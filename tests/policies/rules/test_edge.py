@@ -143,6 +143,12 @@ def test_an_ingress_of_aws_own_controller_says_it_by_annotations() -> None:
         assert one("R57", "ingress", {**changes, **said}) is FAIL
 
 
+@pytest.mark.parametrize("prefix", ["nginx.ingress.kubernetes.io", "haproxy.org", "haproxy-ingress.github.io"])
+def test_a_controller_may_be_told_to_let_plain_http_through(prefix: str) -> None:
+    assert one("R57", "ingress", {"metadata/annotations": {f"{prefix}/ssl-redirect": "false"}}) is FAIL
+    assert one("R57", "ingress", {"metadata/annotations": {f"{prefix}/ssl-redirect": "true"}}) is PASS
+
+
 def test_an_ingress_covers_its_hosts_one_by_one_or_by_a_wildcard() -> None:
     assert one("R57", "ingress", {"spec/tls/0/hosts": ["*.example.com"]}) is PASS
     assert one("R57", "ingress", {"spec/tls/0/hosts": ["*.other.com"]}) is FAIL
@@ -249,6 +255,7 @@ def test_a_private_authority_validates_nothing_by_dns() -> None:
     assert one("R72", "certificate", private) is PASS
     assert one("R72", "certificate", {**private, "domainName": "*.internal.example.com"}) is FAIL
     assert one("R72", "certificate", {"subjectAlternativeNames": None}) is PASS
+    assert one("R72", "certificate", {"domainName": None}) is PASS
 
 
 def test_older_names_of_the_types_are_read_too() -> None:

@@ -164,6 +164,8 @@ def test_the_world_in_pieces_is_the_world_both_ways() -> None:
     out = [egress(f"out-{number}", piece, 0, 65535) for number, piece in enumerate(pieces)]
     assert "together" in judged("R36", *out).reasons[0]
     assert judged("R36", out[0]).outcome is PASS
+    narrow = [egress(f"out-{number}", piece, 443, 443) for number, piece in enumerate(pieces)]
+    assert judged("R36", *narrow).outcome is PASS
     inward = [ingress(f"in-{number}", piece, 22) for number, piece in enumerate(pieces)]
     assert "together" in judged("R55", *inward).reasons[0]
     assert judged("R55", inward[0]).outcome is PASS
@@ -294,6 +296,7 @@ def test_a_service_inside_or_for_named_networks_is_no_way_in_for_the_world() -> 
     )
     assert judged("R55", THEME.resource("service", {**odd, "spec/loadBalancerSourceRanges": [EVERYWHERE]})).outcome is FAIL
     assert judged("R55", THEME.resource("service", {"spec/ports/0/port": 80})).outcome is PASS
+    assert judged("R55", THEME.resource("service", {"spec": None})).outcome is PASS
 
 
 def test_the_default_group_gets_no_rule_from_elsewhere() -> None:
