@@ -11,8 +11,10 @@ import pytest
 
 from policies import record
 from policies.rule import Outcome
-from policies.values import Secret
+from policies.values import SECRET, SIGNATURE, Secret
+from tools.aws.standins import on_standins
 from tools.pulumi.environment import CHECKOUT
+from tools.stack.engine import Engine
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
@@ -188,3 +190,25 @@ def test_the_local_stack_itself_passes_in_its_preview(project) -> None:
     assert preview.returncode == 0, preview.stdout
     assert "FAILED" not in preview.stdout
     assert "local:Process gateway" in preview.stdout
+
+
+def test_a_remedied_resource_keeps_its_secrets_in_the_state(project, canary) -> None:
+    """With the stand-in for AWS' provider. By the SDK's own way the state would hold the canary in plain."""
+    standing_in = on_standins(Engine(checkout=project.folder, stack=project.stack, environment=project.environment), CHECKOUT)
+    project = replace(project, environment=standing_in.environment)
+    project.program(f"""
+        import pulumi, pulumi_aws as aws
+        own = pulumi.ResourceOptions(provider=aws.Provider("aws", region="eu-central-1"))
+        aws.kms.Key("key", deletion_window_in_days=7, description=pulumi.Output.secret({canary!r}), opts=own)
+        """)
+    config = project.folder / "rules.json"
+    config.write_text(json.dumps({"all": "disabled", "R63-key-rotation": "remediate"}))
+    up = project.up("--policy-pack-config", str(config))
+    assert up.returncode == 0, up.stdout
+    assert "R63-key-rotation" in up.stdout
+    exported = project.pulumi("stack", "export")
+    (key,) = [each for each in json.loads(exported.stdout)["deployment"]["resources"] if each["type"] == "aws:kms/key:Key"]
+    assert (key["inputs"]["enableKeyRotation"], key["inputs"]["deletionWindowInDays"]) == (True, 30)
+    assert key["inputs"]["description"][SIGNATURE] == SECRET
+    assert canary not in exported.stdout
+    assert canary not in up.stdout
