@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from policies.resource import Resource, Stack, View
+from policies.resource import NotKnown, Resource, Stack, View
 from policies.show import show
 from policies.values import UNKNOWN
 
@@ -43,7 +43,7 @@ DECIDING: Final = (
 
 Platform = Literal["eks", "fargate"]
 # Namespace, name, statistic, period in seconds, and dimensions: None where the value is known once something is made.
-Measured = tuple[str, str, str, int, Mapping[str, str | None]]
+Measured = tuple[str | None, str | None, str | None, int | None, Mapping[str, str | None]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +85,7 @@ def _not_measured(stack: Stack, platform: Platform) -> set[Measure]:
     left_out = set(NOT_MEASURED[platform])
     if not stack.of_type(MEMORYDB):
         left_out.add(Measure.REDIS_MEMORY)
-    if platform == "eks" and not any(has_gpus(group) for group in stack.of_type(NODE_GROUP)):
+    if not any(has_gpus(group) for group in stack.of_type(NODE_GROUP)):
         left_out.add(Measure.GPU_MEMORY)
     return left_out
 
@@ -157,20 +157,16 @@ def _of_metrics(wanted: Wanted, view: View) -> Iterator[str]:
             namespace, name, statistic, period, _dimensions = measured
             yield f"it does not look at {statistic} of {name} ({namespace}) every {period} s by the catalogue's dimensions"
     expression = next((query.text("expression") for query in queries if query.boolean("returnData")), None)
-    if wanted.begins and not (expression or "").startswith(wanted.begins):
-        yield f"its query does not begin with {wanted.begins}"
-    elif not wanted.begins and expression != wanted.expression:
+    if wanted.begins:
+        if expression is None or not expression.startswith(wanted.begins):
+            yield f"its query does not begin with {wanted.begins}"
+    elif expression != wanted.expression:
         yield f"it computes something else than {wanted.expression or 'the metric itself'}"
 
 
 def _of_metric(view: View, statistic: str) -> Measured:
-    return (
-        view.text("namespace") or "",
-        view.text("metricName") or "",
-        view.text(statistic) or "",
-        view.integer("period") or 0,
-        _dimensions(view),
-    )
+    name, namespace = view.text("metricName"), view.text("namespace")
+    return namespace, name, view.text(statistic), view.integer("period"), _dimensions(view)
 
 
 def _dimensions(view: View) -> dict[str, str | None]:
@@ -190,4 +186,8 @@ def _same(wanted: Measured, found: Measured) -> bool:
 
 
 def _fits(wanted: str | None, came: str | None) -> bool:
-    return wanted in (None, ANY_NAMESPACE) or came is None or wanted == came
+    if wanted in (None, ANY_NAMESPACE):
+        return True
+    if came is None:
+        raise NotKnown("dimensions")
+    return wanted == came

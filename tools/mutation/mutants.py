@@ -128,7 +128,7 @@ def _is_for_readers(node: ast.AST, field: str) -> bool:
 
 
 def _at(place: _Place, node: ast.AST, scope: _Scope) -> Iterator[Mutant]:
-    if _is_docstring(node) or (isinstance(node, ast.keyword) and _is_metadata(place.parent, node)):
+    if _is_docstring(node) or _is_about_running(node) or (isinstance(node, ast.keyword) and _is_metadata(place.parent, node)):
         return
     for changed, apply in _changes(place, node, scope):
         shown = _shown(node)
@@ -202,6 +202,8 @@ def _constants(place: _Place, node: ast.Constant, scope: _Scope) -> Iterator[ast
             yield ast.Constant(value - 1)
     # A member or a key goes as a whole, which is the same mistake; what has spaces and is compared with nothing is a sentence.
     elif isinstance(value, str) and (scope.listed or " " not in value) and not _goes_as_a_whole(place, node, scope):
+        if not value and isinstance(place.parent, ast.BoolOp):
+            return  # `or ""` stands in for nothing
         yield ast.Constant(value + MARK)
 
 
@@ -287,6 +289,13 @@ def _joins_texts(node: ast.BinOp) -> bool:
 
 def _is_docstring(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _is_about_running(node: ast.AST) -> bool:
+    """``if __name__ == "__main__"``, ``if TYPE_CHECKING``, and the texts of a ``Literal``: nothing for a test of the module."""
+    if isinstance(node, ast.Subscript):
+        return _name(node.value) == "Literal"
+    return isinstance(node, ast.If) and any(name in ast.unparse(node.test) for name in ("__name__", "TYPE_CHECKING"))
 
 
 def _is_metadata(parent: ast.AST, node: ast.keyword) -> bool:

@@ -344,6 +344,17 @@ def test_dimensions_that_only_the_update_knows_are_enough_by_their_names() -> No
     assert by_resource("R52", THEME.stack(whole))["ApiSlow"].outcome is Outcome.UNDETERMINED
 
 
+def test_every_dimension_counts() -> None:
+    other = THEME.resource("CrashLooping-worker", {"dimensions/PodName": "gateway"})
+    assert by_resource("R52", THEME.stack(other))["CrashLooping-worker"].outcome is Outcome.FAIL
+    later = THEME.resource("CrashLooping-worker", {"dimensions/PodName": UNKNOWN})
+    assert by_resource("R52", THEME.stack(later))["CrashLooping-worker"].outcome is Outcome.UNDETERMINED
+
+
+def test_what_decides_may_not_be_ignored_when_it_changes_the_name_included() -> None:
+    assert {"name", "threshold", "metricQueries"} <= set(BY_ID["R52"].reads()[ALARM])
+
+
 def test_the_namespace_of_kubernetes_is_the_stacks_own_affair() -> None:
     other = THEME.resource("CrashLooping-worker", {"dimensions/Namespace": "answers"})
     assert by_resource("R52", THEME.stack(other))["CrashLooping-worker"].outcome is Outcome.PASS
