@@ -85,7 +85,7 @@ def test_a_version_that_is_newer_than_what_is_known_is_undetermined_and_an_older
 
 @pytest.mark.parametrize("version", ["1", "1.x", "1.35.2", "v1.99"])
 def test_what_is_no_version_is_a_finding(version: str) -> None:
-    assert one("R25", "cluster", {"version": version}) is FAIL
+    assert "a version such as 1.35 was expected" in of("R25", THEME.resource("cluster", {"version": version})).reasons[0]
 
 
 def test_a_node_group_without_a_version_has_its_clusters() -> None:

@@ -286,6 +286,8 @@ def test_a_cidr_that_is_none_is_a_finding_that_does_not_repeat_it() -> None:
 def test_a_service_inside_or_for_named_networks_is_no_way_in_for_the_world() -> None:
     odd = {"spec/ports/0/port": 6379}
     internal = {"metadata/annotations": {"service.beta.kubernetes.io/aws-load-balancer-scheme": "internal"}}
+    older = {"metadata/annotations": {"service.beta.kubernetes.io/aws-load-balancer-internal": "true"}}
+    assert judged("R55", THEME.resource("service", {**odd, **older})).outcome is PASS
     facing = {"metadata/annotations": {"service.beta.kubernetes.io/aws-load-balancer-scheme": "internet-facing"}}
     assert judged("R55", THEME.resource("service", {**odd, **internal})).outcome is PASS
     assert judged("R55", THEME.resource("service", {**odd, **facing})).outcome is FAIL
