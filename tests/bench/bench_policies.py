@@ -112,6 +112,8 @@ def main(arguments: list[str] | None = None) -> int:
     # The first round imports what is imported late.
     mine, theirs = ({key: _median([each[key] for each in found[1:]]) for key in found[0]} for found in costs.values())
     met = mine[RESOURCE].passed < GOAL_RESOURCE and mine[PART_OF_STACK].passed < GOAL_STACK
+    alone = mine[RESOURCE].processor < GOAL_RESOURCE and mine[PART_OF_STACK].processor < GOAL_STACK
+    words = "met" if met else "MISSED in the time that passed, met in processor time" if alone else "MISSED"
     number = len(messages.resources)
     rows = (
         ("`Analyze`, ms a resource", RESOURCE, f"under {GOAL_RESOURCE:.0f}"),
@@ -127,7 +129,7 @@ def main(arguments: list[str] | None = None) -> int:
         "",
         f"{len(ALL_RULES)} rules: {checks} read resources, {relations} the stack; the SDK serves as many policies that look at "
         f"nothing. Over gRPC, one call after another; time that passed, in parentheses processor time of the pack's process. "
-        f"{options.rounds} rounds in turns, load average {os.getloadavg()[0]:.1f}. Goals: {'met' if met else 'MISSED'}.",
+        f"{options.rounds} rounds in turns, load average {os.getloadavg()[0]:.1f}. Goals: {words}.",
     ]
     if options.no_record:
         print("\n".join(table))

@@ -85,8 +85,8 @@ def _unforeseen(findings: Findings) -> list[str]:
             if not turn.as_foreseen
         ),
         *(
-            f"probe {turn.target.probe.check}, {turn.target.probe.what}: {', '.join(turn.rules) or 'no rule'} of the pack fails "
-            f"({turn.target.urn})"
+            f"probe {turn.target.probe.check}, {turn.target.probe.what}: {', '.join(turn.rules) or 'no rule'} of the pack "
+            f"fails ({turn.target.urn})"
             for turn in findings.turns
             if bool(turn.rules) == bool(turn.target.probe.unseen)
         ),
