@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from app.auth.roles import Roles, RolesError, load_roles
 from app.http.errors import install
 from app.http.exposition import exposing
 from app.http.health import Verdict, router
@@ -40,8 +41,9 @@ def main() -> int:
     try:
         settings = load(WorkerSettings, os.environ)
         library = load_library(settings.tasks_directory, registry())
+        roles = load_roles(None, registry())
         generic = GenericPlatform.from_settings(settings) if settings.generic_url else None
-    except (SettingsError, LibraryError) as error:
+    except (SettingsError, LibraryError, RolesError) as error:
         print(f"worker: cannot start:\n{error}", file=sys.stderr)
         return EXIT_CONFIGURATION
     except SecretError as error:
@@ -49,13 +51,13 @@ def main() -> int:
         return EXIT_CONFIGURATION
     configure("worker", settings.log_level)
     try:
-        return run(work(settings, library, generic))
+        return run(work(settings, library, roles, generic))
     except ServeError as error:
         print(f"worker: {error}", file=sys.stderr)
         return 1
 
 
-async def work(settings: WorkerSettings, library: Library, generic: GenericPlatform | None) -> int:
+async def work(settings: WorkerSettings, library: Library, roles: Roles, generic: GenericPlatform | None) -> int:
     """Build the worker from its parts and run it until it is told to stop."""
     lifecycle = Lifecycle()
     redis = connect(settings)
@@ -63,11 +65,11 @@ async def work(settings: WorkerSettings, library: Library, generic: GenericPlatf
     inference = client_for(settings.inference_url)
     answers = AnswerClient(inference, settings.inference_url, settings.inference_api_key, settings.inference_timeout_seconds)
     platforms = {generic.name: generic} if generic else {}
-    processor = Processor(queue, answers, library, platforms)
     policy = WorkerPolicy(concurrency=settings.worker_concurrency, lease_seconds=settings.lease_seconds)
     registry = new_registry()
-    queue_metrics = QueueMetrics(registry, queue)
-    worker = Worker(queue, processor, policy, MessageMetrics(registry, platforms).settled)
+    queue_metrics, message_metrics = QueueMetrics(registry, queue), MessageMetrics(registry, platforms)
+    processor = Processor(queue, answers, library, platforms, roles, message_metrics.denied)
+    worker = Worker(queue, processor, policy, message_metrics.settled)
     get_logger().info("starting", worker=worker.name, tasks=len(library.templates), platforms=sorted(platforms))
 
     @asynccontextmanager

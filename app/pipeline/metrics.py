@@ -72,6 +72,17 @@ class MessageMetrics:
             for outcome in OUTCOMES.values():
                 self._messages.labels(platform, outcome)  # from 0 on, so that the first one is seen as an increase
 
+        self._denied = Counter(
+            "assistant_denied",
+            "What a sender wanted and may not.",
+            ("platform", "permission"),
+            registry=registry,
+        )
+
+    def denied(self, platform: str, permission: str) -> None:
+        """``permission``: one of :func:`app.auth.roles.permissions`."""
+        self._denied.labels(platform if platform in self._platforms else OTHER, permission).inc()
+
     def settled(self, platform: str, ending: str) -> None:
         """An attempt at a message of ``platform`` ended; ``ending`` is a state, or a sentence where it could not be settled."""
         if outcome := OUTCOMES.get(ending):

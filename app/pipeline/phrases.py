@@ -13,6 +13,7 @@ class Phrases:
     example: str
     too_long: str
     not_answered: str
+    denied: str
     created: str
     missing: str
     invalid_date: str
@@ -25,6 +26,7 @@ CHINESE = Phrases(
     help="请直接提问，或让我做一件事，例如：创建一个周会的日程在2026-12-01",
     too_long="问题太长了，我一次读不完。请缩短后再试。",
     not_answered="抱歉，我没能得出答案。请换一种说法再问一次。",
+    denied="抱歉，您没有权限使用这项功能。如有需要，请联系管理员。",
     created="已创建日程：{title}（{date}）",
     missing="缺少{parameter}。请补充后再发一次，例如：{example}",
     invalid_date="“{value}”不是有效的日期。请使用存在的日期，格式为 YYYY-MM-DD，例如 2026-12-01。",
@@ -36,6 +38,7 @@ ENGLISH = Phrases(
     help="Ask me a question, or tell me to do something, for example: create an event called Weekly on 2026-12-01",
     too_long="Your question is too long for me to read at once. Please shorten it and try again.",
     not_answered="Sorry, I could not come up with an answer. Please ask again in other words.",
+    denied="Sorry, you are not allowed to do that. Please ask an administrator if you need it.",
     created="Created the event: {title} ({date})",
     missing="The {parameter} is missing. Please send it again with one, for example: {example}",
     invalid_date='"{value}" is not a valid date. Please use a date that exists, as YYYY-MM-DD, for example 2026-12-01.',

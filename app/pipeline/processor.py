@@ -7,15 +7,17 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
+from app.auth.roles import Roles
 from app.pipeline.answer import AnswerClient
 from app.pipeline.event import Event
 from app.pipeline.handlers.answer import handle_answer
 from app.pipeline.handlers.help import handle_help
 from app.pipeline.handlers.task import handle_task
 from app.pipeline.idempotency import idempotency_key
+from app.pipeline.phrases import phrases_for
 from app.pipeline.queue import Lease, Queue, QueueUnavailable
 from app.pipeline.responses import Response
-from app.pipeline.router import AnswerRoute, HelpRoute, TaskRoute, route
+from app.pipeline.router import AnswerRoute, DeniedRoute, HelpRoute, TaskRoute, permission_of, route
 from app.platforms.platform import GivenUp, OutcomeUnknown, Platform, Retryable
 from app.tasks.template import Library
 
@@ -29,11 +31,23 @@ TASK = "task"
 
 
 class Processor:
-    def __init__(self, queue: Queue, answers: AnswerClient, library: Library, platforms: Mapping[str, Platform]) -> None:
+    """``denied`` hears of what somebody wanted and may not, by platform and permission."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        answers: AnswerClient,
+        library: Library,
+        platforms: Mapping[str, Platform],
+        roles: Roles,
+        denied: Callable[[str, str], None] = lambda _platform, _permission: None,
+    ) -> None:
         self._queue = queue
         self._answers = answers
         self._library = library
         self._platforms = platforms
+        self._roles = roles
+        self._denied = denied
 
     def repeatable(self, event: Event) -> bool:
         """Whether an attempt at ``event`` may be broken off anywhere and begun again."""
@@ -60,7 +74,13 @@ class Processor:
         event = lease.event
         chosen = route(event, self._library)
         await patiently(lambda: self._queue.note(lease, "routed", str(chosen)))
+        permission = permission_of(chosen)
+        if permission is not None and not self._roles.permits(event, permission):
+            self._denied(event.platform, permission)
+            chosen = DeniedRoute()
         match chosen:
+            case DeniedRoute():
+                response = Response(phrases_for(event.text).denied)
             case TaskRoute(match=match):
                 response = await handle_task(match, event, platform, lambda act: self._effect(lease, platform, TASK, act))
             case AnswerRoute():

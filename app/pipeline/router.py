@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.auth.roles import ASK, run
 from app.pipeline.event import Event
 from app.tasks.template import Library, Match
 
@@ -32,7 +33,25 @@ class HelpRoute:
         return "help"
 
 
-Route = TaskRoute | AnswerRoute | HelpRoute
+@dataclass(frozen=True, slots=True)
+class DeniedRoute:
+    """What the sender wanted is not theirs to have."""
+
+    def __str__(self) -> str:
+        return "denied"
+
+
+Route = TaskRoute | AnswerRoute | HelpRoute | DeniedRoute
+
+
+def permission_of(chosen: Route) -> str | None:
+    """What the sender needs for it; None where everybody may have it."""
+    match chosen:
+        case TaskRoute(match=match):
+            return run(match.template.action.name)
+        case AnswerRoute():
+            return ASK
+    return None
 
 
 def route(event: Event, library: Library) -> Route:

@@ -29,6 +29,7 @@ from typing import Any
 import re2
 import yaml
 
+from app.strict_yaml import StrictLoader
 from app.tasks.actions import Action
 from app.tasks.expression import Expression, ExpressionError, parse
 
@@ -104,7 +105,7 @@ def _entries(path: Path, mistakes: list[str]) -> Sequence[Any]:
         if path.stat().st_size > LARGEST_FILE:
             mistakes.append(f"{path.name}: is larger than {LARGEST_FILE} bytes")
             return []
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 (a SafeLoader)
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=StrictLoader)  # noqa: S506 (a SafeLoader)
     except (OSError, UnicodeDecodeError) as error:
         mistakes.append(f"{path.name}: cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8'})")
     except yaml.YAMLError as error:
@@ -228,16 +229,3 @@ def _nearest(word: str, allowed: Any) -> str:
 def _kind(value: object) -> str:
     kinds = {str: "text", dict: "a mapping", list: "a list", bool: "a truth value", int: "a number", float: "a number"}
     return "empty" if value is None or value == "" else kinds.get(type(value), f"a {type(value).__name__}")
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """Safe YAML in which a key that stands twice is a mistake, not the last one's victory."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key.value, str) and key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f'the key "{key.value}" stands twice', key.start_mark)
-            if isinstance(key.value, str):
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)

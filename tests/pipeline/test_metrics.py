@@ -85,3 +85,11 @@ def test_outcomes_are_counted_by_platform_from_zero_on() -> None:
     assert [count("generic", outcome) for outcome in ("done", "dead", "unknown", "retried")] == [2, 1, 1, 1]
     measured.settled("a platform that was taken out of the configuration", "dead")
     assert count("other", "dead") == 1
+
+
+def test_what_was_denied_is_counted_by_permission() -> None:
+    registry = CollectorRegistry()
+    MessageMetrics(registry, ["generic"]).denied("generic", "run:calendar.create")
+    MessageMetrics(CollectorRegistry(), []).denied("one that went", "ask")
+    labels = {"platform": "generic", "permission": "run:calendar.create"}
+    assert registry.get_sample_value("assistant_denied_total", labels) == 1

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from app.auth.roles import Role, Roles, load_roles
 from app.pipeline.answer import InferenceUnavailable, QuestionTooLong
 from app.pipeline.event import Event
 from app.pipeline.memory_queue import MemoryQueue
@@ -69,14 +70,20 @@ class Bench:
         self.platform = RecordingPlatform()
         self.model = Model()
         self.library = load_library(None, registry())
+        self.roles = load_roles(None, registry())
+        self.denied: list[tuple[str, str]] = []
         self._running: list[tuple[Worker, asyncio.Task[None]]] = []
 
     def start(self, concurrency: int = 4, queue: Any = None) -> Worker:
         queue = queue or self.queue
-        processor = Processor(queue, self.model, self.library, {self.platform.name: self.platform})  # type: ignore[arg-type]
+        platforms = {self.platform.name: self.platform}
+        processor = Processor(queue, self.model, self.library, platforms, self.roles, self._deny)  # type: ignore[arg-type]
         worker = Worker(queue, processor, WorkerPolicy(concurrency=concurrency, lease_seconds=LEASE_SECONDS))
         self._running.append((worker, asyncio.create_task(worker.run())))
         return worker
+
+    def _deny(self, platform: str, permission: str) -> None:
+        self.denied.append((platform, permission))
 
     async def state(self, event: Event, *states: State) -> State:
         """The event's state, once it is one of ``states``."""
@@ -138,6 +145,35 @@ async def test_a_command_creates_the_entry_and_confirms_it(bench: Bench, make_ev
     assert (entry.summary, entry.start.isoformat(), entry.attendees) == ("周会", "2026-12-01", ("alice",))
     assert [text for _, text in bench.platform.sent] == ["已创建日程：周会（2026-12-01）\nhttps://calendar.example/1"]
     assert bench.model.asked == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "permission"),
+    [("创建一个周会的日程在2026-12-01", "run:calendar.create"), ("What is the capital of France?", "ask")],
+)
+async def test_what_a_sender_may_not_do_is_not_done_and_said_and_counted(
+    bench: Bench, make_event: Any, text: str, permission: str
+) -> None:
+    bench.roles = Roles((Role(name="other", members=frozenset({"generic:acme:bob"}), permissions=frozenset({"*"})),))
+    bench.start()
+    event = make_event(text=text)
+    await bench.queue.deliver(event)
+    await bench.state(event, State.DONE)
+    assert (bench.platform.created, bench.model.asked) == ([], 0)
+    ((_, said),) = bench.platform.sent
+    assert "allowed" in said or "权限" in said
+    assert bench.denied == [(event.platform, permission)]
+
+
+async def test_help_is_for_everybody(bench: Bench, make_event: Any) -> None:
+    bench.roles = Roles(())
+    bench.start()
+    event = make_event(text="help")
+    await bench.queue.deliver(event)
+    await bench.state(event, State.DONE)
+    ((_, said),) = bench.platform.sent
+    assert said.startswith("Ask me a question")
+    assert bench.denied == []
 
 
 async def test_a_failed_send_is_tried_again_with_the_same_key_and_the_same_words(bench: Bench, make_event: Any) -> None:

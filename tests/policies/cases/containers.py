@@ -94,6 +94,7 @@ _CASES = {
     # What these read is the application's code: their failing cases stand in tests of their own.
     "R21": Cases(failing=(), unknown=("task", "containerDefinitions"), malformed=("deployment", f"{CONTAINER}/command")),
     "L11": Cases(failing=(), unknown=("task", "containerDefinitions"), malformed=("deployment", f"{CONTAINER}/command")),
+    "A02": Cases(failing=(), unknown=("task", "containerDefinitions"), malformed=("deployment", f"{CONTAINER}/command")),
     "A01": Cases(failing=(), unknown=("task", "containerDefinitions"), malformed=("deployment", f"{CONTAINER}/command")),
 }
 

@@ -78,3 +78,33 @@ def test_a_worker_is_judged_by_the_library_that_it_is_given(tmp_path: Path) -> N
     assert judge(check, process("app.pipeline")).outcome is Outcome.PASS
     assert judge(check, process("app.pipeline", TASKS_DIRECTORY=str(tmp_path))).outcome is Outcome.FAIL
     assert judge(check, process("app.gateway", TASKS_DIRECTORY=str(tmp_path))).outcome is Outcome.PASS
+
+
+ROLE = "- role: user\n  members: [everybody]\n  permissions: [ask]\n"
+
+
+def roles(folder: Path, text: str) -> Verdict:
+    (folder / "roles.yaml").write_text(text, encoding="utf-8")
+    return tasks.judge_roles(folder / "roles.yaml")
+
+
+def test_the_roles_of_the_package_pass_and_so_do_bounded_ones(tmp_path: Path) -> None:
+    assert tasks.judge_roles().outcome is Outcome.PASS
+    assert roles(tmp_path, ROLE).outcome is Outcome.PASS
+    operator = '- role: operator\n  members: ["generic:acme:alice"]\n  permissions: ["*"]\n'
+    assert roles(tmp_path, ROLE + operator).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(
+    ("granted", "words"),
+    [
+        ('"*"', "the role user lets everybody do everything"),
+        ("administer", "the role user lets everybody administer"),
+        ("asks", 'unknown permission "asks"'),
+        ("run:calendar.delete", 'unknown permission "run:calendar.delete"'),
+    ],
+)
+def test_everybodys_role_is_bounded_and_its_permissions_are_known(tmp_path: Path, granted: str, words: str) -> None:
+    verdict = roles(tmp_path, ROLE.replace("ask", granted))
+    assert verdict.outcome is Outcome.FAIL
+    assert words in "\n".join(verdict.reasons)
