@@ -334,3 +334,95 @@ def test_the_finding_is_the_buckets_and_says_where_the_property_stands() -> None
     found = [each for each in findings if each.verdict.outcome is Outcome.FAIL]
     assert [each.urn for each in found] == [THEME.urn("records")]
     assert found[0].verdict.reasons[0].startswith("records-versions: versioningConfiguration.status is Suspended")
+
+
+@pytest.mark.parametrize(
+    ("rule", "name", "kind"),
+    [
+        ("R64", "encryption", "ServerSideEncryptionConfiguration"),
+        ("R33", "lifecycle", "LifecycleConfiguration"),
+        ("R47", "accesses", "Logging"),
+        ("R39", "versions", "Versioning"),
+    ],
+)
+def test_siblings_of_the_second_version_count(rule: str, name: str, kind: str) -> None:
+    held = f"models-{name}"
+    second = replace(THEME.resource(held), type=f"aws:s3/bucket{kind}V2:Bucket{kind}V2")
+    assert of(rule, Stack((*THEME.stack(without=(held,)).resources, second))).outcome is Outcome.PASS
+
+
+def test_a_lock_of_the_second_version_counts() -> None:
+    kind = "aws:s3/bucketObjectLockConfigurationV2:BucketObjectLockConfigurationV2"
+    second = replace(THEME.resource("records-lock"), type=kind)
+    assert of("R11", Stack((*THEME.stack(without=("records-lock",)).resources, second)), "records").outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize("rule", ["R17", "R64", "R39", "R33", "R47", "R65"])
+def test_a_bucket_of_the_second_version_is_a_bucket(rule: str) -> None:
+    assert of(rule, alone({}, kind="aws:s3/bucketV2:BucketV2")).outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize("kind", ["aws:alb/loadBalancer:LoadBalancer", "aws:elb/loadBalancer:LoadBalancer"])
+def test_every_kind_of_balancer_delivers_with_amazons_own_key(kind: str) -> None:
+    balancer = replace(THEME.resource("balancer"), type=kind)
+    stack = THEME.stack(without=("balancer", "models-accesses", "records-accesses"))
+    assert of("R64", Stack((*stack.resources, balancer)), "access-logs").outcome is Outcome.PASS
+
+
+def test_a_policy_in_the_bucket_counts_beside_policies_of_other_buckets() -> None:
+    inline = THEME.resource("models", {"policy": policy(tls_alone(MODELS))})
+    assert of("R65", THEME.stack(inline, without=("models-policy",))).outcome is Outcome.PASS
+    assert of("R65", THEME.stack(without=("models-policy",))).outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize("partition", ["aws-cn", "aws-us-gov"])
+def test_the_policies_of_other_partitions_are_read(partition: str) -> None:
+    resources = [f"arn:{partition}:s3:::{MODELS}", f"arn:{partition}:s3:::{MODELS}/*"]
+    assert of("R65", with_policy(tls_alone(MODELS, Resource=resources))).outcome is Outcome.PASS
+
+
+def test_a_bucket_is_known_by_its_identifier_where_it_has_no_name() -> None:
+    assert of("R65", THEME.stack(THEME.resource("models", {"bucket": None}))).outcome is Outcome.PASS
+    verdict = of("R65", THEME.stack(THEME.resource("models", {"bucket": None, "id": None})))
+    assert verdict.outcome is Outcome.UNDETERMINED
+
+
+def test_everybody_among_others_and_everything_among_actions_is_everybody_and_everything() -> None:
+    principals = {"AWS": ["*", f"arn:aws:iam::{ACCOUNT}:role/a"]}
+    several = tls_alone(MODELS, Principal=principals, Action=["s3:*", "s3:GetObject"])
+    assert of("R65", with_policy(several)).outcome is Outcome.PASS
+
+
+def test_logging_into_a_bucket_that_is_not_made_yet_is_logging() -> None:
+    stack = THEME.stack(THEME.resource("models-accesses", {"targetBucket": UNKNOWN}))
+    assert of("R47", stack).outcome is Outcome.PASS
+
+
+def test_every_account_must_be_closed() -> None:
+    closed = dict.fromkeys(("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"), True)
+    kind = "aws:s3/accountPublicAccessBlock:AccountPublicAccessBlock"
+    accounts = [
+        Resource(urn=f"urn:pulumi:prod::assistant::{kind}::{name}", type=kind, name=name, properties=properties)
+        for name, properties in (("one", closed), ("two", {}))
+    ]
+    assert of("R17", Stack((*alone({}).resources, *accounts))).outcome is Outcome.FAIL
+
+
+def test_an_encryption_without_an_algorithm_is_a_finding() -> None:
+    stack = THEME.stack(
+        THEME.resource("models-encryption", {"rules/0/applyServerSideEncryptionByDefault": {"bucketKeyEnabled": True}})
+    )
+    verdict = of("R64", stack)
+    assert verdict.outcome is Outcome.FAIL
+    assert "sseAlgorithm is not set" in verdict.reasons[0]
+
+
+def test_older_rules_of_a_lifecycle_are_narrowed_by_tags_and_end_old_versions() -> None:
+    rule: dict[str, Any] = {
+        "enabled": True,
+        "abortIncompleteMultipartUploadDays": 1,
+        "noncurrentVersionExpirations": [{"days": 1}],
+    }
+    kind = "aws:s3/bucketV2:BucketV2"
+    assert of("R33", alone({"lifecycleRules": [rule]}, kind=kind)).outcome is Outcome.PASS
+    assert of("R33", alone({"lifecycleRules": [{**rule, "tags": {"a": "b"}}]}, kind=kind)).outcome is Outcome.FAIL
