@@ -8,7 +8,7 @@ from typing import Final
 from policies.local_types import PROCESS
 from policies.resource import Resource, View
 from policies.rule import PASS, Check, Rule, Severity, Verdict, each, fail
-from policies.rules import links
+from policies.rules import links, probes
 from policies.show import show
 
 LIVE_PATHS: Final = frozenset({"/healthz", "/health", "/livez", "/v2/health/live"})
@@ -111,12 +111,13 @@ RULES: Final = (
     Rule(
         id="R73",
         name="readiness-apart-from-liveness",
-        title="A process has a health check, and readiness is not asked where liveness is",
+        title="What runs has a health check, and readiness is not asked where liveness is",
         severity=Severity.MEDIUM,
         controls=("8.16", "8.26"),
-        remedy="give the process a check on its readiness path (/readyz), apart from its liveness path (/healthz)",
+        remedy="give it a check on its readiness path (/readyz), apart from the one on its liveness path (/healthz)",
         link=links.PROBES,
-        checks=(Check(types=(PROCESS,), properties=("check",), judge=readiness_is_its_own),),
+        checks=(Check(types=(PROCESS,), properties=("check",), judge=readiness_is_its_own), *probes.CHECKS),
+        relations=probes.RELATIONS,
     ),
     Rule(
         id="L05",
