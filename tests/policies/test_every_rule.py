@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import reads
 from cases.theme import Bad, Cases, Theme, changed
 
 from policies.evaluation import RuleBook
@@ -153,6 +154,13 @@ def test_what_a_case_changes_is_what_the_rule_says_it_reads(theme: Theme, rule_i
     if read is not None and bad.resource not in bad.without:
         named = {name.partition(".")[0] for name in read}  # a path, where the rule leaves alone what lies beside it
         assert {path.partition("/")[0] for path in bad.changes} <= {*named, *IDENTITIES}
+
+
+@pytest.mark.parametrize(("theme", "rule_id", "cases"), list(of_rules()))
+def test_what_a_rule_says_it_reads_is_written_down(theme: Theme, rule_id: str, cases: Cases) -> None:
+    """When this fails and is meant to: python tests/policies/reads.py."""
+    if rule_id != "R75":
+        assert reads.of(ALL[rule_id]) == reads.written()[rule_id]
 
 
 def _outcome(rule: Rule, theme: Theme, name: str, value: Any, path: str) -> Outcome:
