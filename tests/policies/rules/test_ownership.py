@@ -10,11 +10,35 @@ from cases.ownership import DEFAULTS, OWN, PROVIDER
 
 from policies.resource import Resource, Stack
 from policies.rule import Outcome, Rule, Verdict, judge_stack
-from policies.rules.ownership import RULES, STATEFUL
+from policies.rules.ownership import RULES
 from policies.values import UNKNOWN, Secret
 
 BY_ID = {rule.id: rule for rule in RULES}
 BUCKET = "aws:s3/bucket:Bucket"
+HOLD_DATA = (
+    "aws:s3/bucket:Bucket",
+    "aws:s3/bucketV2:BucketV2",
+    "aws:kms/key:Key",
+    "aws:kms/replicaKey:ReplicaKey",
+    "aws:secretsmanager/secret:Secret",
+    "aws:backup/vault:Vault",
+    "aws:memorydb/cluster:Cluster",
+    "aws:elasticache/cluster:Cluster",
+    "aws:elasticache/replicationGroup:ReplicationGroup",
+    "aws:ebs/volume:Volume",
+    "aws:efs/fileSystem:FileSystem",
+    "aws:opensearch/domain:Domain",
+    "aws:kinesis/stream:Stream",
+    "aws:msk/cluster:Cluster",
+    "aws:eks/cluster:Cluster",
+    "aws:rds/instance:Instance",
+    "aws:rds/cluster:Cluster",
+    "aws:docdb/cluster:Cluster",
+    "aws:neptune/cluster:Cluster",
+    "aws:dynamodb/table:Table",
+    "aws:cognito/userPool:UserPool",
+    "kubernetes:core/v1:PersistentVolumeClaim",
+)
 
 
 def resource(kind: str, properties: Mapping[str, Any], name: str = "it", **options: Any) -> Resource:
@@ -113,7 +137,7 @@ def test_which_tags_is_the_configurations_to_say() -> None:
     assert rule.schema["tags"]["default"] == ["Owner", "Environment", "DataClassification"]
 
 
-@pytest.mark.parametrize("kind", list(STATEFUL))
+@pytest.mark.parametrize("kind", HOLD_DATA)
 def test_what_holds_data_is_protected_in_production_and_free_elsewhere(kind: str) -> None:
     bare, kept = resource(kind, {}), resource(kind, {}, protected=True)
     assert of(BY_ID["R12"], bare)["it"].outcome is Outcome.FAIL
