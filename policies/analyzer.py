@@ -126,7 +126,7 @@ class Analyzer(_PolicyAnalyzerServicer):
         # Under --target most resources are not asked about, and the waivers for them are not unused for that.
         whole = all(resource.urn in self.run.inputs for resource in resources)
         register = self._terms.register if whole else Register(mistakes=self._terms.register.mistakes)
-        for result in of_register(name, register, self.run.used):
+        for result in of_register(name, register, self.run.used, stack.by_urn):
             self._report(response, result)
         self._tell(resources)
         return response

@@ -108,9 +108,9 @@ def excused(result: Result, stack: str, register: Register) -> tuple[Result, Wai
     return (replace(result, waiver=waiver.ticket), waiver) if waiver else (result, None)
 
 
-def of_register(stack: str, register: Register, used: Iterable[Waiver]) -> list[Result]:
+def of_register(stack: str, register: Register, used: Iterable[Waiver], urns: Iterable[str]) -> list[Result]:
     """What is to be said of the waivers themselves, after everything has been judged."""
-    reasons = [*register.mistakes, *(f"{waiver} is used by nothing" for waiver in register.unused(stack, used))]
+    reasons = [*register.mistakes, *(f"{waiver} is used by nothing" for waiver in register.unused(stack, used, urns))]
     return [result_of(WAIVERS.id, "", fail(*reasons))] if reasons else []
 
 
@@ -119,7 +119,7 @@ def evaluate(book: RuleBook, inputs: Iterable[Resource], stack: Stack, register:
     said = together([*(result for resource in inputs for result in book.judge(resource)), *book.judge_stack(stack)])
     pairs = [excused(result, stack.name, register) for result in said]
     used = {waiver for _result, waiver in pairs if waiver}
-    return (*(result for result, _waiver in pairs), *of_register(stack.name, register, used))
+    return (*(result for result, _waiver in pairs), *of_register(stack.name, register, used, stack.by_urn))
 
 
 def findings_of(results: Iterable[Result]) -> list[Finding]:

@@ -26,8 +26,7 @@ def means(child: Resource, name: str, target: Resource) -> bool | None:
     if value is None:
         return False
     texts, all_known = _texts(value)
-    identities = {text for identity in IDENTITIES if isinstance(text := target.view.raw(identity), str)}
-    if texts & identities:
+    if texts & identities(target):
         return True
     if target.urn in child.property_dependencies.get(name, ()):
         return True
@@ -35,6 +34,14 @@ def means(child: Resource, name: str, target: Resource) -> bool | None:
         # An own identifier of the target's that is unknown yet cannot be the one that stands here in plain.
         return False
     return False if child.property_dependencies.get(name) else None
+
+
+def identities(target: Resource) -> set[str]:
+    """Every text by which another resource may name ``target``: an ARN ends with the identifier, which not every provider
+    repeats among its outputs."""
+    texts = {text for identity in IDENTITIES if isinstance(text := target.view.raw(identity), str)}
+    arn = target.view.raw("arn")
+    return texts | ({arn.rpartition("/")[2]} if isinstance(arn, str) and "/" in arn else set())
 
 
 def meaning(stack: Stack, resource_types: Iterable[str], name: str, target: Resource) -> list[Resource]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
+from policies.secret_scanning import scan
 from policies.values import UNKNOWN, Leaf, Secret, Value, describe, join, leaves
 
 SHORTEST_REDACTED: Final = 4  # characters; shorter ones ("no", "80") would only garble messages
@@ -188,8 +189,23 @@ class Stack:
     def by_urn(self) -> Mapping[str, Resource]:
         return {resource.urn: resource for resource in self.resources}
 
+    @cached_property
+    def hidden(self) -> Sequence[str]:
+        """What no message about the stack may repeat; looked for once, however many relations find something."""
+        return hidden_in(self.resources)
+
     def of_type(self, *resource_types: str) -> list[Resource]:
         return [resource for resource_type in resource_types for resource in self._by_type.get(resource_type, [])]
+
+
+def hidden_in(resources: Iterable[Resource]) -> list[str]:
+    """Every text that no message may repeat: marked as secret, or one by its looks."""
+    return [
+        leaf.value
+        for resource in resources
+        for leaf in resource.leaves()
+        if isinstance(leaf.value, str) and (leaf.marked or scan(leaf.keys, leaf.value))
+    ]
 
 
 def stack_of(urn: str) -> str:

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from policies.resource import Malformed, NotKnown, Resource, Stack, redact
-from policies.secret_scanning import scan
+from policies.resource import Malformed, NotKnown, Resource, Stack, hidden_in, redact
 from policies.values import Value
 
 # Annex A of ISO/IEC 27001:2022: 37 organisational, 8 people, 14 physical and 34 technological controls.
@@ -196,23 +195,12 @@ def judge_stack(relation: Relation, stack: Stack) -> list[Finding]:
         findings = [Finding("", _excused(error))]
     if all(not finding.verdict.reasons for finding in findings):
         return findings
-    hidden = hidden_in(stack.resources)
-    return [Finding(finding.urn, _redacted(finding.verdict, hidden)) for finding in findings]
+    return [Finding(finding.urn, _redacted(finding.verdict, stack.hidden)) for finding in findings]
 
 
 def found(resource: Resource, check: Callable[[], Verdict]) -> Finding:
     """What ``check`` says of ``resource`` within a relation."""
     return Finding(resource.urn, _settle(check))
-
-
-def hidden_in(resources: Iterable[Resource]) -> list[str]:
-    """Every text that no message may repeat: marked as secret, or one by its looks."""
-    return [
-        leaf.value
-        for resource in resources
-        for leaf in resource.leaves()
-        if isinstance(leaf.value, str) and (leaf.marked or scan(leaf.keys, leaf.value))
-    ]
 
 
 def _settle(check: Callable[[], Verdict]) -> Verdict:

@@ -44,8 +44,9 @@ SECRET_PAIRS: Final = frozenset(
     | {("account", "key"), ("master", "key"), ("session", "key"), ("auth", "key")}
 )
 # AWS' word for "nobody has changed it since I looked" (WAF's UpdateWebACL and its like), which opens nothing; the browsers'
-# header `Access-Control-Allow-Credentials`, which says yes or no.
-PUBLIC_PAIRS: Final = frozenset({("lock", "token"), ("allow", "credentials")})
+# header `Access-Control-Allow-Credentials`, which says yes or no; the ingress controller's `proxy-ssl-secret`, which is a
+# Secret's name.
+PUBLIC_PAIRS: Final = frozenset({("lock", "token"), ("allow", "credentials"), ("ssl", "secret")})
 # A name that ends so speaks about a secret and does not hold one: API_KEY_FILE, tokenEndpoint, secretArn, password_length.
 ABOUT_WORDS: Final = frozenset(
     {"file", "files", "path", "paths", "directory", "dir", "folder", "location", "name", "names", "arn", "arns", "id", "ids"}

@@ -26,9 +26,7 @@ def selected_by_pairs(pairs: View | None, labels: Mapping[str, str]) -> bool:
 
 
 def selects_all(selector: View | None) -> bool:
-    return selector is not None and not any(
-        holds for holds in (selector.raw("matchLabels"), selector.raw("matchExpressions"))
-    )
+    return selector is not None and not any(holds for holds in (selector.raw("matchLabels"), selector.raw("matchExpressions")))
 
 
 def _pairs_hold(pairs: View | None, labels: Mapping[str, str]) -> bool:

@@ -6,14 +6,15 @@
 
     - rule: R47
       urn: "*aws:s3/bucket:Bucket::access-logs"   # as in a shell: *, ? and [abc]
-      stacks: [staging, prod]
+      stacks: [staging, prod]                      # or patterns of names
       owner: platform-team
       reason: the bucket that holds access logs cannot log to itself
       ticket: OPS-123
       expires: 2027-04-30                          # at most 180 days ahead
+      optional: true                               # for a part that not every stack has; may be left out
 
 An entry that has expired, is malformed or is used by nothing is a finding itself (W01): a register of exceptions that nobody
-keeps is worse than none.
+keeps is worse than none. An optional one is unused only where what it names is there and needs no excuse.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import datetime
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import translate
+from fnmatch import fnmatchcase, translate
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -31,7 +32,8 @@ import yaml
 
 FILE: Final = Path(__file__).parent / "waivers.yaml"
 LONGEST: Final = datetime.timedelta(days=180)
-KEYS: Final = ("rule", "urn", "stacks", "owner", "reason", "ticket", "expires")
+REQUIRED: Final = ("rule", "urn", "stacks", "owner", "reason", "ticket", "expires")
+KEYS: Final = (*REQUIRED, "optional")
 SHORTEST_REASON: Final = 20  # characters: "needed" is no reason
 
 
@@ -44,13 +46,20 @@ class Waiver:
     reason: str
     ticket: str
     expires: datetime.date
+    optional: bool = False
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         return re.compile(translate(self.urn))
 
+    def is_for(self, stack: str) -> bool:
+        return any(fnmatchcase(stack, pattern) for pattern in self.stacks)
+
+    def matches(self, urn: str) -> bool:
+        return bool(self._pattern.match(urn))
+
     def names(self, stack: str, rule: str, urn: str) -> bool:
-        return rule == self.rule and stack in self.stacks and bool(self._pattern.match(urn))
+        return rule == self.rule and self.is_for(stack) and self.matches(urn)
 
     def __str__(self) -> str:
         return f"{self.rule} on {self.urn} ({self.ticket})"
@@ -66,10 +75,11 @@ class Register:
     def of(self, stack: str, rule: str, urn: str) -> Waiver | None:
         return next((waiver for waiver in self.waivers if waiver.names(stack, rule, urn)), None)
 
-    def unused(self, stack: str, used: Iterable[Waiver]) -> list[Waiver]:
-        """Those of ``stack`` that nothing used."""
-        spent = set(used)
-        return [waiver for waiver in self.waivers if stack in waiver.stacks and waiver not in spent]
+    def unused(self, stack: str, used: Iterable[Waiver], urns: Iterable[str]) -> list[Waiver]:
+        """Those of ``stack``, which has the resources ``urns``, that nothing used."""
+        spent, there = set(used), list(urns)
+        idle = [waiver for waiver in self.waivers if waiver.is_for(stack) and waiver not in spent]
+        return [waiver for waiver in idle if not waiver.optional or any(waiver.matches(urn) for urn in there)]
 
 
 def read(rules: Iterable[str], today: datetime.date, file: Path = FILE) -> Register:
@@ -100,14 +110,16 @@ def parse(document: Any, rules: Iterable[str], today: datetime.date) -> Register
 
 def _waiver(entry: Mapping[str, Any]) -> Waiver:
     texts = {key: str(entry[key]).strip() for key in ("rule", "urn", "owner", "reason", "ticket")}
-    return Waiver(**texts, stacks=tuple(entry["stacks"]), expires=entry["expires"])
+    return Waiver(**texts, stacks=tuple(entry["stacks"]), expires=entry["expires"], optional=entry.get("optional", False))
 
 
 def _mistakes(entry: Any, known: set[str], today: datetime.date) -> list[str]:
     if not isinstance(entry, dict):
-        return [f"it is a mapping with {', '.join(KEYS)}"]
-    wrong = [f"{key} is missing" for key in KEYS if not entry.get(key)]
+        return [f"it is a mapping with {', '.join(REQUIRED)}"]
+    wrong = [f"{key} is missing" for key in REQUIRED if not entry.get(key)]
     wrong += [f"{str(key)[:40]!r} is no key of a waiver; they are {', '.join(KEYS)}" for key in entry if key not in KEYS]
+    if not isinstance(entry.get("optional", False), bool):
+        wrong.append("optional is true or false")
     if wrong:
         return wrong
     return [*_of_texts(entry, known), *_of_stacks(entry["stacks"]), *_of_end(entry["expires"], today)]

@@ -26,6 +26,7 @@ from pulumi_kubernetes.core.v1 import (
     ResourceRequirementsArgs,
     SeccompProfileArgs,
     SecurityContextArgs,
+    ServiceAccount,
     TolerationArgs,
     VolumeArgs,
     VolumeMountArgs,
@@ -60,13 +61,24 @@ class DevicePlugin(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: DevicePluginArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("assistant:kubernetes:DevicePlugin", name, {}, opts)
-        self.ready = [self._plugin(name, pool, args.image) for pool in served(args.pools)]
+        pools = served(args.pools)
+        identities = [self._identity(name)] if pools else []
+        self.ready = [self._plugin(name, pool, args.image, identities) for pool in pools]
         self.register_outputs({})
 
-    def _plugin(self, name: str, pool: GpuPool, image: str) -> DaemonSet:
+    def _identity(self, name: str) -> ServiceAccount:
+        """Of its own, and granted nothing: the one that the namespace's pods share may come to have rights some day."""
+        return ServiceAccount(
+            f"{name}-identity",
+            metadata=ObjectMetaArgs(name=PLUGIN_NAME, namespace=NAMESPACE, labels=_part()),
+            automount_service_account_token=False,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _plugin(self, name: str, pool: GpuPool, image: str, before: Sequence[pulumi.Resource]) -> DaemonSet:
         own = pulumi.ResourceOptions(parent=self)
         object_name, selector = f"{PLUGIN_NAME}-{pool.name}", _selector(pool)
-        labels = {**selector, "app.kubernetes.io/part-of": APPLICATION, "app.kubernetes.io/managed-by": "pulumi"}
+        labels = {**selector, **_part()}
         text = json.dumps(configuration(pool), sort_keys=True)
         settings = ConfigMap(
             f"{name}-{pool.name}-configuration",
@@ -87,7 +99,7 @@ class DevicePlugin(pulumi.ComponentResource):
                     spec=_pod(pool, image, object_name),
                 ),
             ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[settings]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[settings, *before]),
         )
 
 
@@ -110,6 +122,10 @@ def configuration(pool: GpuPool) -> dict[str, Any]:
     return document
 
 
+def _part() -> dict[str, str]:
+    return {"app.kubernetes.io/part-of": APPLICATION, "app.kubernetes.io/managed-by": "pulumi"}
+
+
 def _selector(pool: GpuPool) -> dict[str, str]:
     return {"app.kubernetes.io/name": PLUGIN_NAME, "app.kubernetes.io/instance": pool.name}
 
@@ -119,6 +135,7 @@ def _pod(pool: GpuPool, image: str, configuration_name: str) -> PodSpecArgs:
         node_selector={GPU_IMAGE_LABEL: "al2023", POOL_LABEL: pool.name},
         tolerations=[TolerationArgs(key=GPU_TAINT_KEY, operator="Exists", effect="NoSchedule")],
         priority_class_name="system-node-critical",
+        service_account_name=PLUGIN_NAME,
         automount_service_account_token=False,
         enable_service_links=False,
         containers=[

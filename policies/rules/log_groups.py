@@ -45,7 +45,7 @@ def _writes_to(task: Resource, group: Resource, name: object) -> bool:
 
 def _masked(stack: Stack, group: Resource) -> Verdict:
     kept_in = group.view.raw("logGroupClass")
-    if isinstance(kept_in, str) and kept_in != STANDARD:
+    if isinstance(kept_in, str) and kept_in not in ("", STANDARD):
         return fail(f"logGroupClass is {show(kept_in)}: of such a group CloudWatch masks nothing")
     policies = stack.of_type(PROTECTION)
     own = [(each, each.view.path("policyDocument")) for each in policies if means(each, "logGroupName", group)]

@@ -9,7 +9,7 @@ from typing import Final
 from policies.given import is_given
 from policies.managed_redis import CACHE, CLUSTER, REPLICATION_GROUP, SERVERLESS, is_redis_alone
 from policies.openings import DEFAULT_GROUP, GROUP, GROUPS, INGRESS_RULE, OLD_RULE, Opening, existing
-from policies.relations import IDENTITIES, means, meant
+from policies.relations import identities, means, meant
 from policies.resource import Resource, Stack
 from policies.rule import PASS, Finding, Relation, Rule, Severity, Verdict, all_of, each, fail, found, undetermined
 from policies.rules import links
@@ -98,8 +98,7 @@ def _identities(target: Resource) -> set[str]:
     """A cluster's own security group is known by an identifier within its outputs."""
     network = target.view.raw("vpcConfig")
     own = network.get("clusterSecurityGroupId") if isinstance(network, dict) else None
-    values = [own, *(target.view.raw(identity) for identity in IDENTITIES)]
-    return {value for value in values if isinstance(value, str)}
+    return identities(target) | ({own} if isinstance(own, str) else set())
 
 
 def _source(stack: Stack, group: Resource, holder: Resource, source: Resource | None, path: str) -> Verdict:

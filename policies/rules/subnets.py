@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 from policies import routes
-from policies.relations import means, texts_of
+from policies.relations import identities, means, texts_of
 from policies.resource import Malformed, Resource, Stack
 from policies.rule import PASS, Check, Finding, Relation, Remediation, Rule, Severity, Verdict, fail, found, undetermined
 from policies.rules import links
@@ -74,7 +74,7 @@ def placement(stack: Stack, resource: Resource, path: tuple[str, ...]) -> Placem
     subnets = stack.of_type(*routes.SUBNETS)
     meanings = [means(resource, path[0], subnet) for subnet in subnets]
     here = [subnet for subnet, meaning in zip(subnets, meanings, strict=True) if meaning]
-    own = {text for subnet in here for text in texts_of([subnet.view.raw("id"), subnet.view.raw("arn")])}
+    own = {text for subnet in here for text in identities(subnet)}
     known = texts_of(named)
     elsewhere = len(known - own)
     return Placement(here, elsewhere, len(here) + elsewhere >= (len(named) if isinstance(named, list) else 1))

@@ -128,10 +128,10 @@ def test_a_waiver_that_nothing_uses_is_a_finding_and_one_that_is_used_is_not() -
 
 def test_mistakes_in_the_register_are_a_finding() -> None:
     register = Register(mistakes=("waiver 1: owner is missing",))
-    (result,) = of_register("prod", register, [])
+    (result,) = of_register("prod", register, [], [])
     assert result.reasons == ("waiver 1: owner is missing",)
-    assert of_register("prod", Register(), []) == []
-    assert of_register("prod", Register((waiver(),)), [waiver()]) == []
+    assert of_register("prod", Register(), [], []) == []
+    assert of_register("prod", Register((waiver(),)), [waiver()], []) == []
 
 
 def test_findings_are_what_somebody_has_to_do_something_about() -> None:

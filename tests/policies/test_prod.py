@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,10 @@ import runpy
 import pulumi
 {change}
 runpy.run_module("infra", run_name="__main__")
+"""
+GPU_POOL = """
+assistant:gpuPools:
+  - {name: l4, instanceTypes: [g6.xlarge], capacity: onDemand, minimum: 0, maximum: 2}
 """
 CARELESS = """
 def transformed(args):
@@ -53,8 +58,8 @@ class Previewed:
     record: record.Record
 
 
-def previewed(stack: str, folder: Path, change: str = "", **variables: str) -> Previewed:
-    """A first preview of ``stack``, of its program with ``change`` (Python) before it."""
+def previewed(stack: str, folder: Path, *, change: str = "", settings: str = "", **variables: str) -> Previewed:
+    """A first preview of ``stack``, with further ``settings`` (YAML), of its program with ``change`` (Python) before it."""
     if locate(os.environ) is None:
         pytest.skip("the Pulumi CLI is not installed; `make environment` installs it")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")}
@@ -63,6 +68,9 @@ def previewed(stack: str, folder: Path, change: str = "", **variables: str) -> P
     file = folder / "record.json"
     with throwaway(Engine(checkout=CHECKOUT, stack=stack, environment=environment)) as copy:
         prepared = on_standins(copy, CHECKOUT)
+        if settings:
+            with prepared.configuration.open("a", encoding="utf-8") as file_of_settings:
+                file_of_settings.write(textwrap.indent(settings, "  "))
         prepared.prepare()
         if change:
             (prepared.checkout / "app").symlink_to(CHECKOUT / "app")  # images are built from the program's neighbours
@@ -82,10 +90,14 @@ def previewed(stack: str, folder: Path, change: str = "", **variables: str) -> P
         return Previewed(done.returncode == 0, done.stdout, record.read(file))
 
 
-@pytest.mark.parametrize("stack", ["prod", "staging", "serverless"])
-def test_the_stack_has_nothing_that_is_not_waived(stack: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("stack", "settings"),
+    [("prod", ""), ("staging", GPU_POOL), ("serverless", "")],
+    ids=["prod", "staging with a GPU pool", "serverless"],
+)
+def test_the_stack_has_nothing_that_is_not_waived(stack: str, settings: str, tmp_path: Path) -> None:
     """Undetermined about a grave rule is something, too: the first preview, where no identifier is known, is the hardest."""
-    done = previewed(stack, tmp_path, ASSISTANT_POLICY_STRICT="1")
+    done = previewed(stack, tmp_path, settings=settings, ASSISTANT_POLICY_STRICT="1")
     standing = [
         (result.rule, result.urn.rpartition("::")[2], result.reasons)
         for result in done.record.results
@@ -97,7 +109,7 @@ def test_the_stack_has_nothing_that_is_not_waived(stack: str, tmp_path: Path) ->
 
 @pytest.fixture(scope="module")
 def careless(tmp_path_factory: pytest.TempPathFactory) -> Previewed:
-    return previewed("prod", tmp_path_factory.mktemp("careless"), CARELESS)
+    return previewed("prod", tmp_path_factory.mktemp("careless"), change=CARELESS)
 
 
 @pytest.mark.parametrize(

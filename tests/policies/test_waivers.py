@@ -143,9 +143,9 @@ def test_a_pattern_is_a_shells_and_knows_upper_from_lower_case() -> None:
 def test_unused_ones_are_those_of_the_stack() -> None:
     register = parse([GOOD, entry(stacks=["dev"]), entry(ticket="OPS-124")], ["R47"], TODAY)
     first, _of_dev, third = register.waivers
-    assert register.unused("prod", [first]) == [third]
-    assert register.unused("prod", []) == [first, third]
-    assert register.unused("prod", [first, third]) == []
+    assert register.unused("prod", [first], [BUCKET]) == [third]
+    assert register.unused("prod", [], [BUCKET]) == [first, third]
+    assert register.unused("prod", [first, third], [BUCKET]) == []
 
 
 def test_a_file_is_read_and_one_that_is_missing_has_no_waivers(tmp_path: Path) -> None:
@@ -178,3 +178,27 @@ def test_the_registers_own_entries_are_well_formed() -> None:
     for number, own in enumerate(document):
         granted = own["expires"] - datetime.timedelta(days=1)
         assert parse([own], [rule.id for rule in ALL_RULES], granted).mistakes == (), number
+
+
+def test_an_optional_one_is_unused_only_where_what_it_names_is_there() -> None:
+    register = parse([entry(optional=True)], ["R47"], TODAY)
+    (waiver,) = register.waivers
+    assert register.unused("prod", [], []) == []
+    assert register.unused("prod", [], [BUCKET]) == [waiver]
+    assert register.unused("prod", [waiver], [BUCKET]) == []
+    assert parse([GOOD], ["R47"], TODAY).unused("prod", [], []) != []
+
+
+def test_whether_one_is_optional_is_true_or_false() -> None:
+    assert parse([entry(optional="yes")], ["R47"], TODAY).mistakes == ("waiver 1: optional is true or false",)
+    assert parse([entry(optional=False)], ["R47"], TODAY).mistakes == ()
+
+
+def test_stacks_may_be_named_by_patterns() -> None:
+    register = parse([entry(stacks=["*-prod", "staging"])], ["R47"], TODAY)
+    assert [bool(register.of(stack, "R47", BUCKET)) for stack in ("acme-prod", "staging", "prod", "dev")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
