@@ -292,9 +292,9 @@ def _is_docstring(node: ast.AST) -> bool:
 
 
 def _is_about_running(node: ast.AST) -> bool:
-    """``if __name__ == "__main__"``, ``if TYPE_CHECKING``, and the texts of a ``Literal``: nothing for a test of the module."""
+    """``if __name__ == "__main__"``, ``if TYPE_CHECKING``, ``Literal`` and ``Callable``: nothing for a test of the module."""
     if isinstance(node, ast.Subscript):
-        return _name(node.value) == "Literal"
+        return _name(node.value) in ("Literal", "Callable")
     return isinstance(node, ast.If) and any(name in ast.unparse(node.test) for name in ("__name__", "TYPE_CHECKING"))
 
 

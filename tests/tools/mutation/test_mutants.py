@@ -71,6 +71,7 @@ def test_verdicts_are_turned_round() -> None:
         "a = Rule(id='R01', title='t', severity=Severity.HIGH, controls=('8.24',))",
         "a, b = b, a",
         "A = Literal['x', 'y']",
+        "A = Callable[[B], C]",
         "if __name__ == '__main__':\n    f(1)",
         "if TYPE_CHECKING:\n    import a",
         "a.read_text(encoding='utf-8')",
