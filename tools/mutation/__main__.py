@@ -14,10 +14,11 @@ from pathlib import Path
 from tools.mutation import report, scope, trial
 from tools.mutation.equivalent import EquivalentMistake, read
 from tools.mutation.mutants import Mutant, mutants_of
-from tools.mutation.trial import Trial
+from tools.mutation.trial import Fate, Trial
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-LIMIT = 60.0  # seconds a mutant, where the tests take a few; what spins for ever is noticed by it
+SHORTEST_LIMIT = 60.0  # seconds a mutant; what spins for ever is noticed by it
+TIMES = 5  # so many times what all tests together take, on a machine that others use as well
 TELL_EVERY = 10.0  # seconds
 
 
@@ -42,11 +43,13 @@ def main(arguments: Sequence[str]) -> int:
         chosen = sorted(random.Random(options.seed).sample(range(len(tried)), min(options.sample, len(tried))))  # noqa: S311
         tried = [tried[index] for index in chosen]
     print(f"{len(mutants)} mutants, {len(mutants) - len(tried)} of them equivalent or not in the sample", file=sys.stderr)
+    started = time.monotonic()
     if code := trial.warm_up(selections[name] for name in wanted):
         print("The tests fail as they are: nothing can be said of mutants.", file=sys.stderr)
         return code
+    limit = max(SHORTEST_LIMIT, TIMES * (time.monotonic() - started))
     trials = [
-        Trial(mutant=mutant, name=name, tree=trees[name], file=wanted[name], selection=selections[name], limit=LIMIT)
+        Trial(mutant=mutant, name=name, tree=trees[name], file=wanted[name], selection=selections[name], limit=limit)
         for name, mutant in tried
     ]
     outcome = _run(trials, options.jobs)
@@ -54,15 +57,15 @@ def main(arguments: Sequence[str]) -> int:
     return 0 if report.share(outcome) >= report.WANTED else 1
 
 
-def _run(trials: Sequence[Trial], jobs: int) -> list[tuple[Mutant, bool]]:
-    outcome: list[tuple[Mutant, bool]] = []
+def _run(trials: Sequence[Trial], jobs: int) -> list[tuple[Mutant, Fate]]:
+    outcome: list[tuple[Mutant, Fate]] = []
     told = started = time.monotonic()
 
-    def on_end(ended: Trial, noticed: bool) -> None:
+    def on_end(ended: Trial, fate: Fate) -> None:
         nonlocal told
-        outcome.append((ended.mutant, noticed))
-        if not noticed:
-            print(f"survived: {ended.mutant}", file=sys.stderr)
+        outcome.append((ended.mutant, fate))
+        if fate is not Fate.NOTICED:
+            print(f"{fate.value}: {ended.mutant}", file=sys.stderr)
         if (now := time.monotonic()) - told >= TELL_EVERY:
             told = now
             done = len(outcome)

@@ -13,46 +13,46 @@ from tools.mutation import report, scope
 from tools.mutation.equivalent import EquivalentMistake, read
 from tools.mutation.mutants import Mutant, mutants_of
 from tools.mutation.scope import Selection
-from tools.mutation.trial import Trial, tried
+from tools.mutation.trial import Fate, Trial, tried
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 MODULE = "policies.mutated_for_a_test"
 SOURCE = "def double(n):\n    return n + n\n\n\nLIMIT = 3\n"
 
 
-def outcome(tmp_path: Path, test: str | None, number: int = 0, source: str = SOURCE, limit: float = 60) -> bool:
-    """Whether the mutant of that number is noticed by a file with ``test``; None: there are no tests."""
+def outcome(tmp_path: Path, test: str | None, number: int = 0, source: str = SOURCE, limit: float = 60) -> Fate:
+    """What becomes of the mutant of that number with a file of ``test``; None: there are no tests."""
     tree = ast.parse(source)
     mutant = mutants_of(tree, "mutated.py")[number]
     file = tmp_path / "test_mutated.py"
     file.write_text(test or "")
     selection = Selection((str(file),) if test else (), ())
-    ended: list[bool] = []
+    ended: list[Fate] = []
     trial = Trial(mutant=mutant, name=MODULE, tree=tree, file=tmp_path / "mutated.py", selection=selection, limit=limit)
-    tried([trial], 1, lambda _trial, noticed: ended.append(noticed))
-    (noticed,) = ended
-    return noticed
+    tried([trial], 1, lambda _trial, fate: ended.append(fate))
+    (fate,) = ended
+    return fate
 
 
 @pytest.mark.parametrize(
-    ("test", "noticed"),
+    ("test", "fate"),
     [
-        (f"from {MODULE} import double\ndef test(): assert double(2) == 4", True),
-        (f"from {MODULE} import double\ndef test(): assert double(0) == 0", False),
-        (f"from {MODULE} import missing", True),
-        (None, False),
+        (f"from {MODULE} import double\ndef test(): assert double(2) == 4", Fate.NOTICED),
+        (f"from {MODULE} import double\ndef test(): assert double(0) == 0", Fate.SURVIVED),
+        (f"from {MODULE} import missing", Fate.NOTICED),
+        (None, Fate.SURVIVED),
     ],
 )
-def test_a_mutant_is_noticed_where_a_test_fails(tmp_path: Path, test: str | None, noticed: bool) -> None:
-    assert outcome(tmp_path, test) is noticed
+def test_a_mutant_is_noticed_where_a_test_fails(tmp_path: Path, test: str | None, fate: Fate) -> None:
+    assert outcome(tmp_path, test) is fate
 
 
 def test_one_that_takes_too_long_is_noticed(tmp_path: Path) -> None:
     source = "def spin(n):\n    while n > 3:\n        n -= 1\n    return n\n"
     (number,) = [position for position, mutant in enumerate(mutants_of(ast.parse(source), "")) if mutant.after == "pass"]
     test = f"from {MODULE} import spin\ndef test(): spin(9)"
-    assert outcome(tmp_path, test, number, source, limit=5)
-    assert not outcome(tmp_path, test, number, source.replace("n > 3", "n > 30"), limit=60)
+    assert outcome(tmp_path, test, number, source, limit=5) is Fate.LATE
+    assert outcome(tmp_path, test, number, source.replace("n > 3", "n > 30"), limit=60) is Fate.SURVIVED
 
 
 def test_this_process_stays_as_it_is(tmp_path: Path) -> None:
@@ -77,11 +77,13 @@ def mutant(line: int, file: str = "a.py") -> Mutant:
 
 
 def test_the_report_names_each_survivor_and_says_whether_it_is_enough() -> None:
-    enough = [(mutant(line), line > 1) for line in range(1, 11)]
+    enough = [(mutant(line), Fate.NOTICED if line > 1 else Fate.SURVIVED) for line in range(1, 11)]
     text = report.text(enough)
     assert "survived: a.py:1 f: a  ->  b" in text
-    assert text.endswith("90.0% of the mutants were noticed, enough: at least 90% are wanted")
+    assert text.endswith("90.0% of the mutants were noticed; enough: at least 90% are wanted")
     assert "too few" in report.text(enough[:9])
+    late = report.text([*enough, (mutant(11), Fate.LATE)])
+    assert late.endswith("90.9% of the mutants were noticed, 1 of them as they took too long; enough: at least 90% are wanted")
     assert report.share([]) == 1
 
 
