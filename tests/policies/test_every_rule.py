@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -142,8 +143,8 @@ def test_every_property_that_a_rule_says_it_reads_decides(theme: Theme, rule_id:
             holders = [name for name in names if read in theme.good[name].properties]
             if not holders:
                 continue
-            outcomes = {_outcome(rule, theme, name, value, read) for name in holders for value in (UNKNOWN, [[1]], "x", None)}
-            assert outcomes != {Outcome.PASS}, (rule_id, resource_type, read)
+            outcomes = (_outcome(rule, theme, name, value, read) for name in holders for value in (UNKNOWN, [[1]], "x", None))
+            assert any(outcome is not Outcome.PASS for outcome in outcomes), (rule_id, resource_type, read)
 
 
 @pytest.mark.parametrize(("theme", "rule_id", "bad"), list(failing()))
@@ -171,9 +172,13 @@ def _outcome(rule: Rule, theme: Theme, name: str, value: Any, path: str) -> Outc
 def test_no_rule_raises_or_shows_a_canary_wherever_it_stands(theme_name: str, canary: str) -> None:
     """The canary takes the place of every value, of every property and of whole resources, marked and in plain."""
     theme, book = THEMES[theme_name], RuleBook(RULES)
+    seen: set[tuple[str, str]] = set()
     for name in theme.good:
+        # What stands at one place of a type (a container's image) is tried once, not in every container of the theme.
+        paths = [path for path in _paths(dict(theme.good[name].properties)) if _place(theme, name, path) not in seen]
+        seen |= {_place(theme, name, path) for path in paths}
         for value in (canary, Secret(canary), [canary], {"a": canary}, Secret({"b": [canary]})):
-            for mutant in _replaced(theme, name, value):
+            for mutant in _replaced(theme, name, paths, value):
                 results = book.judge(mutant)
                 assert canary not in "\n".join(reason for result in results for reason in result.reasons)
         for value in (Secret(canary), {"a": canary}):
@@ -182,9 +187,13 @@ def test_no_rule_raises_or_shows_a_canary_wherever_it_stands(theme_name: str, ca
                 assert canary not in "\n".join(reason for result in results for reason in result.reasons)
 
 
-def _replaced(theme: Theme, name: str, value: Any) -> Iterator[Resource]:
+def _place(theme: Theme, name: str, path: str) -> tuple[str, str]:
+    return theme.good[name].type, re.sub(r"(?<=/)\d+(?=/|$)", "0", path)
+
+
+def _replaced(theme: Theme, name: str, paths: Iterable[str], value: Any) -> Iterator[Resource]:
     good = theme.resource(name)
-    for path in _paths(dict(good.properties)):
+    for path in paths:
         yield replace(good, properties=changed(good.properties, {path: value}))
 
 
