@@ -51,7 +51,7 @@ PUBLIC_PAIRS: Final = frozenset({("lock", "token"), ("allow", "credentials"), ("
 ABOUT_WORDS: Final = frozenset(
     {"file", "files", "path", "paths", "directory", "dir", "folder", "location", "name", "names", "arn", "arns", "id", "ids"}
     | {"url", "urls", "uri", "uris", "endpoint", "endpoints", "issuer", "header", "selector", "ref", "reference", "env"}
-    | {"digest", "digests", "sha256", "sha512", "sha", "hash", "hashes", "fingerprint", "fingerprints", "checksum"}
+    | {"digest", "digests", "sha", "hash", "hashes", "fingerprint", "fingerprints", "checksum"}
     | {"length", "bytes", "bits", "size", "mode", "modes", "count", "limit", "version", "versions", "revision", "generation"}
     | {"ttl", "seconds", "minutes", "hours", "days", "age", "at", "on", "rotation", "required", "enabled", "changed", "policy"}
     | {"algorithm", "type", "types", "kind", "format", "provider", "providers", "owner", "group", "user", "usage", "spec"}
@@ -113,7 +113,8 @@ def words_of(name: str) -> tuple[str, ...]:
 def names_a_secret(name: str) -> bool:
     """Is what stands under ``name`` meant to be secret? ``API_KEY``: yes, ``API_KEY_FILE`` and ``maxTokens``: no."""
     words = without_public_pairs(words_of(name))
-    if not words or words[-1] in ABOUT_WORDS:
+    named = [word for word in words if not word.isdecimal()]  # SECRET_SHA256, TOKEN_FILE_2
+    if not named or named[-1] in ABOUT_WORDS:
         return False
     return any(word in SECRET_WORDS for word in words) or any(pair in SECRET_PAIRS for pair in pairwise(words))
 

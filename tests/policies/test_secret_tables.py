@@ -19,7 +19,7 @@ SECRET = words("""
 PAIRS = words("""
     apiKey apiKeys privateKey accessKey signingKey encryptionKey accountKey masterKey sessionKey authKey
 """)
-PUBLIC = words("lockToken allowCredentials")
+PUBLIC = words("lockToken allowCredentials sslSecret")
 ABOUT = words("""
     file files path paths directory dir folder location name names arn arns id ids url urls uri uris endpoint endpoints issuer
     header selector ref reference env digest digests sha hash hashes fingerprint fingerprints checksum length bytes
@@ -48,7 +48,8 @@ def test_two_words_that_open_nothing_are_none(name: str) -> None:
 
 @pytest.mark.parametrize("word", ABOUT)
 def test_a_name_that_ends_so_only_speaks_of_a_secret(word: str) -> None:
-    assert not names_a_secret(f"SECRET_{word.upper()}")
+    for end in ("", "_2", "256"):
+        assert not names_a_secret(f"SECRET_{word.upper()}{end}")
     assert names_a_secret(f"{word}_secret")
 
 
