@@ -12,6 +12,7 @@ from typing import Literal
 
 import pulumi
 
+from infra.aws import emulated
 from infra.aws.ecs_container import Check, Container, Mount
 from infra.aws.naming import emf_namespace
 from infra.durations import DRAIN_SECONDS, EXIT_SECONDS, INFERENCE_TIMEOUT_SECONDS
@@ -34,8 +35,6 @@ LIVE, READY = "/healthz", "/readyz"
 MODEL_STOP_SECONDS = 30
 # Of memory for what the converter's libraries and pip leave in /tmp; the model itself is made on the ephemeral disk.
 MODEL_TEMPORARY = 1024
-# What boto3 takes for credentials in front of an emulator, which looks at none.
-EMULATED = {"AWS_ACCESS_KEY_ID": "emulated", "AWS_SECRET_ACCESS_KEY": "emulated"}
 PULL_SECONDS = 540  # within what the check leaves to a start
 
 
@@ -146,9 +145,8 @@ def placed(settings: Settings, container: Container) -> Container:
     versions = settings.secret_versions.model_dump()
     read = {name: versions[name] for name in sorted(set(container.secrets.values()))}
     more: dict[str, str] = {"SECRET_VERSIONS": json.dumps(read)} if read else {}
-    if emulator := settings.aws.endpoint_url:
-        more |= {"AWS_ENDPOINT_URL": emulator, **EMULATED}
-    return replace(container, environment={**container.environment, **more})
+    emulator = emulated.environment(settings.aws.endpoint_url)
+    return replace(container, environment={**container.environment, **more, **emulator})
 
 
 def _stop(notice: int) -> int:

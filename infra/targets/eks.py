@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import pulumi
 
 from infra import costs
+from infra.aws import emulated
 from infra.aws.alarms import CloudWatchAlarms, CloudWatchAlarmsArgs
 from infra.aws.context import AwsContext, context, provider
 from infra.aws.edge import Edge, EdgeArgs
@@ -35,9 +36,6 @@ from infra.kubernetes.trust import read_bundle
 from infra.outputs import Outputs
 from infra.recipe import recipe
 from infra.settings import Settings
-
-# What boto3 takes for credentials in front of an emulator, which looks at none.
-EMULATED = {"AWS_ACCESS_KEY_ID": "emulated", "AWS_SECRET_ACCESS_KEY": "emulated"}
 
 
 class EksAssistant(pulumi.ComponentResource):
@@ -147,7 +145,6 @@ class EksAssistant(pulumi.ComponentResource):
 
     def _assistant(self, authorities: str | None) -> AssistantArgs:
         context, settings, foundation = self._context, self._context.settings, self.foundation
-        emulator = settings.aws.endpoint_url
         return AssistantArgs(
             settings=settings,
             gateway_image=foundation.registry.images["gateway"],
@@ -163,7 +160,7 @@ class EksAssistant(pulumi.ComponentResource):
             environment={
                 "EMF_NAMESPACE": emf_namespace(context.stack),
                 "AWS_REGION": context.region,
-                **({"AWS_ENDPOINT_URL": emulator, **EMULATED} if emulator else {}),
+                **emulated.environment(settings.aws.endpoint_url),
             },
             surroundings=Surroundings(way_in=vpc_peers(settings), edges=aws_edges()),
             target_groups=TargetGroups(arns=self.edge.target_group_arns),
