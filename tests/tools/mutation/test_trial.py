@@ -112,6 +112,15 @@ def test_a_list_may_name_mutants_of_modules_that_are_not_looked_at(tmp_path: Pat
     assert read({mutant(1).key}, whole=False, file=file) == {("b.py", "f", "a", "b")}
 
 
+def test_the_list_names_mutants_that_there_are() -> None:
+    known = {
+        each.key
+        for file in scope.modules(CHECKOUT).values()
+        for each in mutants_of(ast.parse(file.read_text(encoding="utf-8")), str(file.relative_to(CHECKOUT)))
+    }
+    assert read(known, whole=True) <= known
+
+
 def test_the_command_tries_what_it_is_asked_for_and_ends_with_the_share() -> None:
     command = [sys.executable, "-m", "tools.mutation", "show", "--sample", "4", "--seed", "3", "--jobs", "1"]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=110)
