@@ -105,7 +105,7 @@ def examples(settings: Settings) -> Check:
         *(f"notifications.emails {email}" for email in settings.notifications.emails if is_example(email.rpartition("@")[2])),
     ]
     if left:
-        advice = "name your own: make set … KEY=edge.domain VALUE=…"
+        advice = f"name your own: make set … KEY={left[0].partition(' ')[0]} VALUE=…"
         return Check(name="example values", found=", ".join(left), verdict="refused", advice=advice)
     return Check(name="example values", found="none left", verdict="ok")
 
