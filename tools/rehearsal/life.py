@@ -41,8 +41,8 @@ READY_SECONDS = 60.0
 PROBE_SECONDS = 0.5
 LINES = 12
 ASKED_AT_ONCE = 6  # objects of Kubernetes
-# In front of the played AWS pods sign in with a file that no volume brings (infra/aws/emulated.py), and one machine has room for
-# one pod of inference: both are told, and the rehearsal goes on.
+# In front of the played AWS pods sign in with a file that no volume brings (infra/aws/emulated.py), and one machine has
+# room for one pod of inference: both are told, and the rehearsal goes on.
 LEVELS = {"R09-secrets-as-files": "advisory", "R43-serves-redundantly": "advisory"}
 POLICY_PACK_NAME = "assistant"  # as in policies/PulumiPolicy.yaml
 SUMMARY = re.compile(r"^(\d+ (?:passed|failed|error|skipped).*) in [\d.]+s", re.MULTILINE)
