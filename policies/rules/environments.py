@@ -16,6 +16,8 @@ from policies.values import Leaf, Value
 
 # Stacks of this project that have a profile of their own (infra/profiles.py), and the names that others give theirs.
 ENVIRONMENTS: Final = ("dev", "test", "qa", "staging", "prod", "serverless")
+# infra/aws/naming.py: what remains of a name, and six hexadecimal digits.
+CUT: Final = re.compile(r"([a-z0-9-]+)-[0-9a-f]{6}(?![a-z0-9-])")
 TAG: Final = "Environment"
 AWS_PROVIDER: Final = "pulumi:providers:aws"
 STACK_REFERENCE: Final = "pulumi:pulumi:StackReference"
@@ -28,7 +30,7 @@ def own_alone(resource: Resource) -> Verdict:
     # Most texts do not name the project at all, which is quicker to see than what they name.
     name = project.lower()
     texts = [leaf for leaf in resource.leaves() if name and isinstance(leaf.value, str) and name in leaf.value.lower()]
-    return each(*(partial(_names_no_other, leaf, foreign) for leaf in texts), partial(_tagged, resource, stack))
+    return each(*(partial(_names_no_other, leaf, foreign, stack) for leaf in texts), partial(_tagged, resource, stack))
 
 
 def _foreign(project: str, stack: str) -> re.Pattern[str]:
@@ -40,9 +42,17 @@ def _foreign(project: str, stack: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![\w-]){re.escape(project)}([-/])(?!{re.escape(stack)}(?![a-z0-9]))({others})(?![a-z0-9])", re.I)
 
 
-def _names_no_other(leaf: Leaf, foreign: re.Pattern[str]) -> Verdict:
-    named = foreign.search(str(leaf.value))
-    return fail(f"{leaf.path} names something of the environment {named[2].lower()}") if named else PASS
+def _names_no_other(leaf: Leaf, foreign: re.Pattern[str], stack: str) -> Verdict:
+    text = str(leaf.value)
+    others = [named for named in foreign.finditer(text) if not _is_cut(text[named.start(2) :], named[2], stack)]
+    return fail(f"{leaf.path} names something of the environment {others[0][2].lower()}") if others else PASS
+
+
+def _is_cut(text: str, environment: str, stack: str) -> bool:
+    """Is ``text`` the stack's own long name, cut within it to what a service takes? A digest stands for what was cut."""
+    cut = CUT.match(text.lower())
+    own = stack.lower().replace("_", "-").replace(".", "-")
+    return cut is not None and len(cut[1]) > len(environment) and own.startswith(cut[1])
 
 
 def _tagged(resource: Resource, stack: str) -> Verdict:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from infra.aws.naming import LOAD_BALANCER, physical
 from policies.resource import Resource
 from policies.rule import Outcome, Verdict, all_of, judge
 from policies.rules import RULES
@@ -35,6 +36,13 @@ def judged(properties: dict[str, Any], *, stack: str = "prod", kind: str = BUCKE
         ("prod", '{"Resource": "arn:aws:sqs:eu-central-1:123456789012:assistant-qa-queue"}', Outcome.FAIL),
         ("mine", "assistant-serverless-models", Outcome.FAIL),
         ("test", "assistant-test-models", Outcome.PASS),
+        # A long name of the stack's own, cut; another's, cut; one that has no digest in place of what is missing.
+        ("test-cloud-staging-21119", physical("test-cloud-staging-21119", "edge", "api", longest=LOAD_BALANCER), Outcome.PASS),
+        ("Test_cloud.staging-21119", physical("Test_cloud.staging-21119", "edge", "api", longest=LOAD_BALANCER), Outcome.PASS),
+        ("test-other", physical("test-cloud-staging-21119", "edge", "api", longest=LOAD_BALANCER), Outcome.FAIL),
+        ("prod-eu", "assistant-prod-abcdef", Outcome.FAIL),
+        ("prod-eu", "assistant-prod-e", Outcome.FAIL),
+        ("prod-eu", "assistant-prod-e-abcdef and assistant-prod-queue", Outcome.FAIL),
     ],
 )
 def test_a_name_is_of_one_environment(stack: str, text: str, expected: Outcome) -> None:
