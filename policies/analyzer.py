@@ -35,6 +35,7 @@ from policies.values import decode
 from policies.waivers import Register, Waiver
 
 VERSION: Final = "0.1.0"  # as in PulumiPolicy.yaml
+PROFILE: Final = "assistant:profile"  # the setting by which a stack of any name is an environment (infra/profiles.py)
 LONGEST_MESSAGE: Final = 400 * 1024 * 1024  # bytes, as in the engine and the SDK
 WORKERS: Final = 4
 WORDS: Final = {Outcome.FAIL: "FAILED", Outcome.UNDETERMINED: "UNDETERMINED"}
@@ -56,6 +57,7 @@ class Run:
     """What one engine run has seen and been told so far: the analyzer serves one process of the engine and ends with it."""
 
     stack: str = ""
+    profile: str = ""
     dry: bool = True
     inputs: dict[str, Resource] = field(default_factory=dict)
     results: dict[tuple[str, str], Result] = field(default_factory=dict)
@@ -87,13 +89,13 @@ class Analyzer(_PolicyAnalyzerServicer):
         self.run = Run()
 
     def ConfigureStack(self, request: Any, context: Any) -> Any:  # noqa: N802
-        self.run = Run(stack=request.stack, dry=request.dry_run)
+        self.run = Run(stack=request.stack, profile=request.config.get(PROFILE, ""), dry=request.dry_run)
         return super().ConfigureStack(request, context)
 
     def GetAnalyzerInfo(self, request: Any, context: Any) -> Any:  # noqa: N802
         """The engine asks after it has named the stack, so that each policy is listed at that stack's level."""
         info = super().GetAnalyzerInfo(request, context)  # type: ignore[no-untyped-call]
-        level = self._map_enforcement_level(LEVELS[self._terms.enforcement.of(self.run.stack).level])
+        level = self._map_enforcement_level(LEVELS[self._terms.enforcement.of(self.run.stack, self.run.profile).level])
         for policy in info.policies:
             policy.enforcementLevel = level
         return info
@@ -119,7 +121,7 @@ class Analyzer(_PolicyAnalyzerServicer):
     def AnalyzeStack(self, request: Any, _context: Any) -> Any:  # noqa: N802
         resources = tuple(self.run.told(stack_resource_of(resource)) for resource in request.resources)
         name = self.run.stack or stack_of(resources[0].urn) if resources else self.run.stack
-        stack = Stack(resources, production=self._terms.enforcement.of(name).production)
+        stack = Stack(resources, production=self._terms.enforcement.of(name, self.run.profile).production)
         response = proto.AnalyzeResponse()
         for result in self._book.judge_stack(stack):
             self._report(response, result)
@@ -174,7 +176,7 @@ class Analyzer(_PolicyAnalyzerServicer):
         if rule.policy in self._configured:
             level: EnforcementLevel = self._get_enforcement_level(self._policies[rule.policy])
             return level
-        return LEVELS[self._terms.enforcement.of(self.run.stack).level]
+        return LEVELS[self._terms.enforcement.of(self.run.stack, self.run.profile).level]
 
     def _level(self, rule: Rule) -> EnforcementLevel:
         level = self._configured_level(rule)

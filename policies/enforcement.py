@@ -38,9 +38,10 @@ class Enforcement:
     default: Environment = field(default_factory=Environment)
     stacks: Mapping[str, Environment] = field(default_factory=dict)
 
-    def of(self, stack: str) -> Environment:
-        """A stack that the file does not name is held to the default: forgetting one must not loosen anything."""
-        return self.stacks.get(stack, self.default)
+    def of(self, stack: str, profile: str = "") -> Environment:
+        """By the stack's name, else by the profile that its settings name. One that the file does not know by either is held to
+        the default: forgetting one must not loosen anything."""
+        return self.stacks.get(stack) or self.stacks.get(profile) or self.default
 
 
 def read(file: Path = FILE) -> Enforcement:

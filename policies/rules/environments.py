@@ -16,8 +16,8 @@ from policies.values import Leaf, Value
 
 # Stacks of this project that have a profile of their own (infra/profiles.py), and the names that others give theirs.
 ENVIRONMENTS: Final = ("dev", "test", "qa", "staging", "prod", "serverless")
-# infra/aws/naming.py: what remains of a name, and six hexadecimal digits.
-CUT: Final = re.compile(r"([a-z0-9-]+)-[0-9a-f]{6}(?![a-z0-9-])")
+# infra/aws/naming.py: six hexadecimal digits after what remains of a name. A load balancer's address goes on after them.
+CUT: Final = re.compile(r"-[0-9a-f]{6}(?![a-z0-9])")
 TAG: Final = "Environment"
 AWS_PROVIDER: Final = "pulumi:providers:aws"
 STACK_REFERENCE: Final = "pulumi:pulumi:StackReference"
@@ -50,9 +50,9 @@ def _names_no_other(leaf: Leaf, foreign: re.Pattern[str], stack: str) -> Verdict
 
 def _is_cut(text: str, environment: str, stack: str) -> bool:
     """Is ``text`` the stack's own long name, cut within it to what a service takes? A digest stands for what was cut."""
-    cut = CUT.match(text.lower())
     own = stack.lower().replace("_", "-").replace(".", "-")
-    return cut is not None and len(cut[1]) > len(environment) and own.startswith(cut[1])
+    remains = (text[: digest.start()].lower() for digest in CUT.finditer(text.lower()))
+    return any(len(cut) > len(environment) and own.startswith(cut) for cut in remains)
 
 
 def _tagged(resource: Resource, stack: str) -> Verdict:

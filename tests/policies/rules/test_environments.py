@@ -40,6 +40,7 @@ def judged(properties: dict[str, Any], *, stack: str = "prod", kind: str = BUCKE
         ("test-cloud-staging-21119", physical("test-cloud-staging-21119", "edge", "api", longest=LOAD_BALANCER), Outcome.PASS),
         ("Test_cloud.staging-21119", physical("Test_cloud.staging-21119", "edge", "api", longest=LOAD_BALANCER), Outcome.PASS),
         ("test-other", physical("test-cloud-staging-21119", "edge", "api", longest=LOAD_BALANCER), Outcome.FAIL),
+        ("test-cloud-1", "assistant-test-clo-abc123-123456.eu-central-1.elb.amazonaws.com", Outcome.PASS),
         ("prod-eu", "assistant-prod-abcdef", Outcome.FAIL),
         ("prod-eu", "assistant-prod-e", Outcome.FAIL),
         ("prod-eu", "assistant-prod-e-abcdef and assistant-prod-queue", Outcome.FAIL),
