@@ -21,6 +21,7 @@ from pulumi_kubernetes.core.v1 import (
     PodSpecArgs,
     PodTemplateSpecArgs,
     SeccompProfileArgs,
+    ServiceAccount,
     TolerationArgs,
     VolumeArgs,
 )
@@ -44,6 +45,15 @@ GRACE_SECONDS = 10
 COMMAND = ("python", "-m", "app.inference.gpu_probe", "--report", TERMINATION_MESSAGE)
 # CUDA's libraries take most of it.
 COMPUTE = Compute.model_validate({"cpu": "500m", "cpuLimit": "2", "memory": "4Gi"})
+
+
+IDENTITY = "gpu-gate"  # the probes' service account
+PART = {
+    "app.kubernetes.io/name": "gpu-gate",
+    "app.kubernetes.io/instance": APPLICATION,
+    "app.kubernetes.io/part-of": APPLICATION,
+    "app.kubernetes.io/managed-by": "pulumi",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,10 +83,20 @@ class GpuGate(pulumi.ComponentResource):
     def __init__(self, name: str, args: GpuGateArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("assistant:kubernetes:GpuGate", name, {}, opts)
         self._args = args
-        self.proofs = {pool.name: self._prove(name, pool) for pool in args.pools}
+        identities = [self._identity(name)] if args.pools else []
+        self.proofs = {pool.name: self._prove(name, pool, identities) for pool in args.pools}
         self.register_outputs({"found": {pool: proof.found for pool, proof in self.proofs.items()}})
 
-    def _prove(self, name: str, pool: GpuPool) -> GpuProof:
+    def _identity(self, name: str) -> ServiceAccount:
+        """Of the probes alone, and granted nothing."""
+        return ServiceAccount(
+            f"{name}-identity",
+            metadata=ObjectMetaArgs(name=IDENTITY, namespace=self._args.namespace, labels=PART),
+            automount_service_account_token=False,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _prove(self, name: str, pool: GpuPool, before: Sequence[pulumi.Resource]) -> GpuProof:
         args = self._args
         named = pulumi.Output.from_input(args.image).apply(lambda image: job_name(args.settings, pool, image))
         job = Job(
@@ -84,7 +104,7 @@ class GpuGate(pulumi.ComponentResource):
             # Not awaited by Pulumi's plugin, which could only say that it is late.
             metadata=ObjectMetaArgs(name=named, namespace=args.namespace, labels=labels(pool), annotations=UNAWAITED),
             spec=JobSpecArgs(backoff_limit=TRIES, template=template(args.settings, pool, args.image)),
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(before)),
         )
         return GpuProof(
             f"{name}-{pool.name}-proof",
@@ -123,13 +143,7 @@ def job_name(settings: Settings, pool: GpuPool, image: str) -> str:
 
 def labels(pool: GpuPool) -> dict[str, str]:
     """No Service selects them, and no policy opens anything to them: the probe speaks to nobody."""
-    return {
-        "app.kubernetes.io/name": "gpu-gate",
-        "app.kubernetes.io/instance": APPLICATION,
-        "app.kubernetes.io/part-of": APPLICATION,
-        "app.kubernetes.io/managed-by": "pulumi",
-        POOL_LABEL: pool.name,
-    }
+    return {**PART, POOL_LABEL: pool.name}
 
 
 def template(settings: Settings, pool: GpuPool, image: pulumi.Input[str]) -> PodTemplateSpecArgs:
@@ -143,6 +157,7 @@ def template(settings: Settings, pool: GpuPool, image: pulumi.Input[str]) -> Pod
     return PodTemplateSpecArgs(
         metadata=ObjectMetaArgs(labels=labels(pool)),
         spec=PodSpecArgs(
+            service_account_name=IDENTITY,
             automount_service_account_token=False,
             enable_service_links=False,
             security_context=PodSecurityContextArgs(

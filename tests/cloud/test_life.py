@@ -118,7 +118,7 @@ def mended(stack: CloudStack, tell: Tell, *, policies: bool = False) -> list[Run
     done: list[Run] = []
     while len(done) < UPS:
         before = set(stack.leftovers())
-        done.append(stack.up(policies=policies))
+        done.append(stack.up(policies=policies, unprotect=True))
         run = done[-1]
         if run.code == 0:
             return done

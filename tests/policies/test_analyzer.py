@@ -200,6 +200,17 @@ def test_a_waived_finding_is_shown_with_its_waiver_and_stops_nothing(encode, mak
     assert "OPS-7, platform: the model is being replaced" in found.message
 
 
+def test_a_waiver_for_a_profile_is_one_for_its_stacks(encode, make) -> None:
+    analyzer = Analyzer(NAME, policies(), ALL_RULES, Terms(register=Register((replace(WAIVER, stacks=("small",)),))))
+    resource = make("model", {"sha256": "0" * 64})
+    sent = proto.AnalyzeRequest(urn=resource.urn, type=resource.type, name="model", properties=encode(resource.properties))
+    for profile, level in (("small", ADVISORY), ("large", MANDATORY)):
+        config = {"assistant:profile": profile}
+        analyzer.ConfigureStack(proto.AnalyzerStackConfigureRequest(stack="acme", config=config), None)
+        (found,) = analyzer.Analyze(sent, None).diagnostics
+        assert found.enforcementLevel == level
+
+
 def test_a_waiver_that_nothing_uses_fails_once_the_whole_stack_was_seen(encode, make) -> None:
     resource = make("model")
     properties = encode(resource.properties)

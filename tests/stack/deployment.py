@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from tools.pulumi.environment import engine_environment
-from tools.stack.engine import POLICY_PACK, Engine
+from tools.stack.engine import Engine, policy_pack
 from tools.stack.place import place_of
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -86,10 +86,10 @@ class Deployment(ABC):
         events = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
         return Run(code=done.returncode, screen=done.stdout, seconds=time.monotonic() - start, events=events)
 
-    def up(self, *, policies: bool = False) -> Run:
+    def up(self, *, policies: bool = False, unprotect: bool = False) -> Run:
         """The first is run with the policies, as ``make up`` does; the many that mend something need not wait for them."""
-        pack = ["--policy-pack", POLICY_PACK] if policies else []
-        return self.pulumi("up", "--yes", "--skip-preview", *pack)
+        with policy_pack(unprotect=unprotect) if policies else contextlib.nullcontext(()) as pack:
+            return self.pulumi("up", "--yes", "--skip-preview", *pack)
 
     def refresh(self) -> Run:
         return self.pulumi("refresh", "--yes", "--skip-preview", *place_of(self.engine).refresh_flags)

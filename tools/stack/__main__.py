@@ -13,7 +13,7 @@ from typing import Any
 from tools.pulumi.environment import engine_environment
 from tools.stack import conversation, reach, teardown, welcome
 from tools.stack.assistant import Assistant, AssistantError
-from tools.stack.engine import POLICY_PACK, Engine, EngineError
+from tools.stack.engine import POLICY_PACK, Engine, EngineError, policy_pack
 from tools.stack.place import place_of
 from tools.stack.reach import reached
 
@@ -42,7 +42,8 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
 def up(engine: Engine, options: argparse.Namespace) -> int:
     place = place_of(engine)
     engine = place.before_up(engine)
-    engine.stream("up", "--yes", "--skip-preview", "--suppress-outputs", "--policy-pack", POLICY_PACK)
+    with policy_pack(unprotect=options.unprotect) as pack:
+        engine.stream("up", "--yes", "--skip-preview", "--suppress-outputs", *pack)
     place.after_up(engine)
     if not options.welcome:
         return 0
@@ -147,9 +148,9 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    command("up", up, "deploy, then ask a question and try a task").add_argument(
-        "--no-welcome", dest="welcome", action="store_false"
-    )
+    bringing = command("up", up, "deploy, then ask a question and try a task")
+    bringing.add_argument("--no-welcome", dest="welcome", action="store_false")
+    bringing.add_argument("--unprotect", action="store_true", help="let the protection be taken off, before a down")
     command("preview", preview, "what an up would change").add_argument(
         "--strict", action="store_true", help="fail for what is undetermined about a critical or high rule"
     )

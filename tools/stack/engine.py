@@ -6,7 +6,8 @@ import contextlib
 import json
 import shutil
 import subprocess
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,24 @@ from infra.settings import TARGET_OF_STACK, Settings
 from infra.settings_reader import SettingsMistakes, settings_from
 
 POLICY_PACK = "policies"
+# What forbids to take the protection off a production stack, as has to be done before it can go (docs/aws.md).
+PROTECTION_RULES = ("R12-stateful-protected", "R58-load-balancer-hardened")
 
 
 class EngineError(Exception):
     """The engine refused or failed; it has already said why on the screen, or the message does."""
+
+
+@contextlib.contextmanager
+def policy_pack(*, unprotect: bool = False) -> Iterator[tuple[str, ...]]:
+    """The engine's arguments for the pack; with ``unprotect``, what forbids to take the protection off only advises."""
+    if not unprotect:
+        yield ("--policy-pack", POLICY_PACK)
+        return
+    with tempfile.TemporaryDirectory(prefix="assistant-levels-") as folder:
+        levels = Path(folder) / "levels.json"
+        levels.write_text(json.dumps(dict.fromkeys(PROTECTION_RULES, "advisory")), encoding="utf-8")
+        yield ("--policy-pack", POLICY_PACK, "--policy-pack-config", str(levels))
 
 
 @dataclass(frozen=True, kw_only=True)
