@@ -30,7 +30,7 @@ environment: ## Set up what the other commands need (they call it themselves)
 	@$(PYTHON) tools/bootstrap/__main__.py --also "model=.venv/bin/python -m app.models"
 
 up: environment ## Deploy the stack, ask it a question, try a task
-	@$(stack) up
+	@$(stack) up $(if $(filter 1,$(UNPROTECT)),--unprotect)
 
 preview: environment ## Show what an up would change (STRICT=1: a grave rule's doubt fails it too)
 	@$(stack) preview $(if $(filter 1,$(STRICT)),--strict)

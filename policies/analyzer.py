@@ -147,7 +147,7 @@ class Analyzer(_PolicyAnalyzerServicer):
                 continue
             resource = resource_of(request, properties)
             broken = [each for each in self._book.judge(resource) if each.rule == rule.id and each.outcome is Outcome.FAIL]
-            if not broken or excused(broken[0], stack_of(request.urn), self._terms.register)[1]:
+            if not broken or excused(broken[0], stack_of(request.urn), self._terms.register, self.run.profile)[1]:
                 continue
             diagnostic = ""
             try:
@@ -187,7 +187,7 @@ class Analyzer(_PolicyAnalyzerServicer):
         level = self._level(rule)
         if level is EnforcementLevel.DISABLED:
             return
-        result, waiver = excused(result, self.run.stack or stack_of(result.urn), self._terms.register)
+        result, waiver = excused(result, self.run.stack or stack_of(result.urn), self._terms.register, self.run.profile)
         with self._lock:
             before = self.run.results.get((result.rule, result.urn))
             (self.run.results[result.rule, result.urn],) = together([*([before] if before else []), result])

@@ -100,11 +100,11 @@ def _worst(results: Sequence[Result]) -> Result:
     return replace(results[0], outcome=verdict.outcome, reasons=verdict.reasons, waiver=waiver)
 
 
-def excused(result: Result, stack: str, register: Register) -> tuple[Result, Waiver | None]:
-    """``result`` with the waiver that names it, if it needs one."""
+def excused(result: Result, stack: str, register: Register, profile: str = "") -> tuple[Result, Waiver | None]:
+    """``result`` with the waiver that names it, for the stack by its name or by its profile, if it needs one."""
     if result.outcome is Outcome.PASS:
         return result, None
-    waiver = register.of(stack, result.rule, result.urn)
+    waiver = register.of(stack, result.rule, result.urn) or register.of(profile, result.rule, result.urn)
     return (replace(result, waiver=waiver.ticket), waiver) if waiver else (result, None)
 
 
