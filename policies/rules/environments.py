@@ -14,8 +14,8 @@ from policies.rules import links
 from policies.show import show
 from policies.values import Leaf, Value
 
-# Stacks of this project that have a profile of their own (infra/profiles.py), and the names that others give theirs.
-ENVIRONMENTS: Final = ("dev", "test", "qa", "staging", "prod", "serverless")
+# Stacks of this project that have a profile of their own (infra/profiles.py).
+ENVIRONMENTS: Final = ("dev", "staging", "prod", "serverless")
 # infra/aws/naming.py: six hexadecimal digits after what remains of a name. A load balancer's address goes on after them.
 CUT: Final = re.compile(r"-[0-9a-f]{6}(?![a-z0-9])")
 TAG: Final = "Environment"
