@@ -35,7 +35,8 @@ from policies.values import decode
 from policies.waivers import Register, Waiver
 
 VERSION: Final = "0.1.0"  # as in PulumiPolicy.yaml
-PROFILE: Final = "assistant:profile"  # the setting by which a stack of any name is an environment (infra/profiles.py)
+# The settings by which a stack of any name is an environment (infra/profiles.py), or of a target.
+KINDS: Final = ("assistant:profile", "assistant:target")
 LONGEST_MESSAGE: Final = 400 * 1024 * 1024  # bytes, as in the engine and the SDK
 WORKERS: Final = 4
 WORDS: Final = {Outcome.FAIL: "FAILED", Outcome.UNDETERMINED: "UNDETERMINED"}
@@ -89,7 +90,11 @@ class Analyzer(_PolicyAnalyzerServicer):
         self.run = Run()
 
     def ConfigureStack(self, request: Any, context: Any) -> Any:  # noqa: N802
-        self.run = Run(stack=request.stack, profile=request.config.get(PROFILE, ""), dry=request.dry_run)
+        self.run = Run(
+            stack=request.stack,
+            profile=next((request.config[name] for name in KINDS if name in request.config), ""),
+            dry=request.dry_run,
+        )
         return super().ConfigureStack(request, context)
 
     def GetAnalyzerInfo(self, request: Any, context: Any) -> Any:  # noqa: N802

@@ -161,11 +161,15 @@ def test_a_policy_is_listed_at_the_level_of_the_stack_that_the_engine_has_named(
         assert found.enforcementLevel == level
 
 
-def test_a_stack_of_another_name_is_held_to_the_level_of_its_profile(encode, make) -> None:
+def test_a_stack_of_another_name_is_held_to_the_level_of_its_profile_or_target(encode, make) -> None:
     terms = Terms(enforcement=Enforcement(stacks={"dev": Environment(level=Level.ADVISORY)}))
-    for profile, level in (("dev", ADVISORY), ("prod", MANDATORY), ("", MANDATORY)):
+    for config, level in (
+        ({"assistant:profile": "dev"}, ADVISORY),
+        ({"assistant:target": "dev"}, ADVISORY),
+        ({"assistant:profile": "prod", "assistant:target": "dev"}, MANDATORY),
+        ({}, MANDATORY),
+    ):
         analyzer = Analyzer(NAME, policies(), ALL_RULES, terms)
-        config = {"assistant:profile": profile} if profile else {}
         analyzer.ConfigureStack(proto.AnalyzerStackConfigureRequest(stack="acme", config=config), None)
         assert {policy.enforcementLevel for policy in analyzer.GetAnalyzerInfo(empty_pb2.Empty(), None).policies} == {level}
 
