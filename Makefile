@@ -29,7 +29,7 @@ help: ## List the commands
 environment: ## Set up what the other commands need (they call it themselves)
 	@$(PYTHON) tools/bootstrap/__main__.py --also "model=.venv/bin/python -m app.models"
 
-up: environment ## Deploy the stack, ask it a question, try a task
+up: environment ## Deploy the stack, ask it a question, try a task (UNPROTECT=1 lets the protection be taken off, before a down)
 	@$(stack) up $(if $(filter 1,$(UNPROTECT)),--unprotect)
 
 preview: environment ## Show what an up would change (STRICT=1: a grave rule's doubt fails it too)

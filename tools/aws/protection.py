@@ -30,6 +30,6 @@ def explained(engine: Engine, names: Sequence[str]) -> str:
     return (
         f"What holds data in the stack {engine.stack} is protected, so it is not removed. Nothing was changed:\n{listed}\n"
         "If all of it may go, messages and models and audit logs included, take the protection off first:\n"
-        f"  make set{option} KEY=protection VALUE=false\n  make up{option}\n  make down{option}\n"
+        f"  make set{option} KEY=protection VALUE=false\n  make up{option} UNPROTECT=1\n  make down{option}\n"
         "To pause the stack instead, lower its minima (docs/aws.md)."
     )

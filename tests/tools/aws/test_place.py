@@ -141,7 +141,13 @@ class TestDown:
         monkeypatch.setattr(Engine, "read", lambda *_, **__: json.dumps(self.STATE))
         with pytest.raises(EngineError) as refused:
             OnAws().before_down(make_engine())
-        for words in ("data (aws:kms/key:Key)", "KEY=protection VALUE=false", "make down STACK=prod", "Nothing was changed"):
+        for words in (
+            "data (aws:kms/key:Key)",
+            "KEY=protection VALUE=false",
+            "make up STACK=prod UNPROTECT=1",
+            "make down STACK=prod",
+            "Nothing was changed",
+        ):
             assert words in str(refused.value)
         assert "Vpc" not in str(refused.value)
 
