@@ -50,9 +50,8 @@ async def _act(options: argparse.Namespace, settings: RedisSettings) -> int:
 
 
 async def _list(queue: Queue, limit: int, state: str | None) -> int:
-    for found in await queue.set_aside(limit):
-        if state in (None, found.state.value):
-            print(json.dumps(_line(found), ensure_ascii=False))
+    for found in await queue.set_aside(limit, state=State(state) if state else None):
+        print(json.dumps(_line(found), ensure_ascii=False))
     return 0
 
 
@@ -71,7 +70,7 @@ async def _settle(queue: Queue, command: str, keys: list[str]) -> int:
 def _line(found: SetAside) -> dict[str, object]:
     """Identifiers and figures; what somebody said, and who, stays in the queue."""
     return {
-        "event": found.event.key,
+        "event": found.key,
         "state": found.state.value,
         "reason": found.reason,
         "at": found.at.astimezone(UTC).isoformat(timespec="seconds"),
@@ -86,7 +85,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     listing = commands.add_parser("list", help="one JSON object a line, oldest first")
     listing.add_argument("--state", choices=[State.DEAD.value, State.UNKNOWN.value], help="only these")
-    listing.add_argument("--limit", type=int, default=1000, help="the oldest of both together (default %(default)s)")
+    listing.add_argument("--limit", type=int, default=1000, help="at most so many, the oldest (default %(default)s)")
     replay = commands.add_parser("replay", help="queue events again; an unknown one may then take effect twice")
     discard = commands.add_parser("discard", help="forget events, for good")
     for command in (replay, discard):

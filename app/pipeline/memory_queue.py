@@ -20,6 +20,7 @@ from app.pipeline.queue import (
     Entry,
     Lease,
     LeaseLost,
+    Position,
     QueuePolicy,
     SetAside,
     State,
@@ -145,20 +146,18 @@ class MemoryQueue:
             return None
         return Trace(event=key, state=record.state, attempts=record.attempts, timeline=tuple(record.timeline))
 
-    async def set_aside(self, limit: int = 100) -> Sequence[SetAside]:
-        found = sorted(
-            (record for record in self._records.values() if self._is_aside(record)), key=lambda record: record.aside_at
-        )
-        return [
-            SetAside(
-                event=record.event,
-                state=record.state,
-                reason=record.reason,
-                at=_time(record.aside_at),
-                attempts=record.attempts,
-            )
-            for record in found[:limit]
+    async def set_aside(
+        self, limit: int = 100, *, state: State | None = None, after: Position | None = None
+    ) -> Sequence[SetAside]:
+        found = [
+            _shown(record) for record in self._records.values() if self._is_aside(record) and state in (None, record.state)
         ]
+        rest = [aside for aside in found if after is None or aside.position > after]
+        return sorted(rest, key=lambda aside: aside.position)[:limit]
+
+    async def show(self, key: str) -> SetAside | None:
+        record = self._records.get(key)
+        return _shown(record) if record is not None and self._is_aside(record) else None
 
     async def replay(self, key: str) -> bool:
         record = self._records.get(key)
@@ -275,6 +274,16 @@ class MemoryQueue:
 
     def _note(self, record: _Record, stage: str, detail: str = "") -> None:
         record.timeline.append(Entry(at=_time(self._clock()), stage=stage, detail=detail))
+
+
+def _shown(record: _Record) -> SetAside:
+    return SetAside(
+        key=record.event.key,
+        state=record.state,
+        reason=record.reason,
+        at=_time(round(record.aside_at, 3)),
+        attempts=record.attempts,
+    )
 
 
 def _time(seconds: float) -> datetime:

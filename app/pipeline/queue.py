@@ -113,15 +113,27 @@ class Trace:
     timeline: tuple[Entry, ...]
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in the list of what is set aside, which is by time and then by key."""
+
+    at: datetime  # aware, UTC, whole milliseconds
+    key: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetAside:
-    """An event that waits for a person: dead or of unknown outcome."""
+    """An event that waits for a person: dead or of unknown outcome. Whoever decides needs no word of what was said."""
 
-    event: Event
+    key: str  # Event.key
     state: State
     reason: str
     at: datetime
     attempts: int
+
+    @property
+    def position(self) -> Position:
+        return Position(self.at, self.key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,8 +177,13 @@ class Queue(Protocol):
 
     async def trace(self, key: str) -> Trace | None: ...
 
-    async def set_aside(self, limit: int = 100) -> Sequence[SetAside]:
-        """Dead and unknown events, oldest first."""
+    async def set_aside(
+        self, limit: int = 100, *, state: State | None = None, after: Position | None = None
+    ) -> Sequence[SetAside]:
+        """Dead and unknown events (``state``: only these), oldest first, from behind ``after`` on."""
+
+    async def show(self, key: str) -> SetAside | None:
+        """One of them; None where there is no such event set aside."""
 
     async def replay(self, key: str) -> bool:
         """Queue a dead or unknown event again with fresh attempts; False where there is no such event set aside."""

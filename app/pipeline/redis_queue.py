@@ -38,6 +38,7 @@ from app.pipeline.queue import (
     Entry,
     Lease,
     LeaseLost,
+    Position,
     QueuePolicy,
     QueueUnavailable,
     SetAside,
@@ -64,6 +65,7 @@ SCRIPTS = (
     "discard",
     "trace",
     "aside",
+    "show",
     "stats",
 )
 
@@ -128,12 +130,16 @@ class RedisQueue:
         timeline = tuple(_entry(entry) for entry in entries)
         return Trace(event=key, state=State(state), attempts=int(attempts), timeline=timeline)
 
-    async def set_aside(self, limit: int = 100) -> Sequence[SetAside]:
-        values = await self._run("aside", limit)
-        return [
-            SetAside(event=Event.from_json(payload), state=State(state), reason=reason, at=_time(at), attempts=int(attempts))
-            for payload, state, reason, at, attempts in zip(*(values[column::5] for column in range(5)), strict=True)
-        ]
+    async def set_aside(
+        self, limit: int = 100, *, state: State | None = None, after: Position | None = None
+    ) -> Sequence[SetAside]:
+        behind = (_stamp(after.at), after.key) if after else (0, "")
+        values = await self._run("aside", limit, state or "", *behind)
+        return [_aside(row) for row in zip(*(values[column::5] for column in range(5)), strict=True)]
+
+    async def show(self, key: str) -> SetAside | None:
+        found = await self._run("show", key)
+        return _aside(found) if found else None
 
     async def replay(self, key: str) -> bool:
         return bool(await self._run("replay", key))
@@ -191,8 +197,17 @@ def _entry(line: str) -> Entry:
     return Entry(at=_time(at), stage=stage, detail=detail)
 
 
+def _aside(row: Sequence[str]) -> SetAside:
+    key, state, reason, at, attempts = row
+    return SetAside(key=key, state=State(state), reason=reason, at=_time(at), attempts=int(attempts))
+
+
 def _time(milliseconds: str | int) -> datetime:
     return datetime.fromtimestamp(int(milliseconds) / 1000, tz=UTC)
+
+
+def _stamp(moment: datetime) -> int:
+    return _milliseconds(moment.timestamp())
 
 
 def _milliseconds(seconds: float) -> int:

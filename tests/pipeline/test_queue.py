@@ -185,7 +185,7 @@ async def test_a_poison_event_that_kills_each_worker_is_dead_after_the_last_atte
     trace = await queue.trace(make_event("poison").key)
     assert trace is not None
     assert trace.state == State.DEAD
-    assert [aside.event.id for aside in await queue.set_aside()] == ["poison"]
+    assert [aside.key for aside in await queue.set_aside()] == [make_event("poison").key]
 
 
 async def test_failures_are_counted_and_excused_ones_are_not(queue: Queue, harness: Any, make_event: Any) -> None:
@@ -237,9 +237,9 @@ async def test_parked_events_wait_for_a_person_who_replays_or_discards_them(queu
     for id in ("1", "2"):
         await queue.deliver(make_event(id))
         await queue.park(await leased(queue), "no answer")
-    assert [(aside.event.id, aside.state, aside.reason) for aside in await queue.set_aside()] == [
-        ("1", State.UNKNOWN, "no answer"),
-        ("2", State.UNKNOWN, "no answer"),
+    assert [(aside.key, aside.state, aside.reason) for aside in await queue.set_aside()] == [
+        (make_event("1").key, State.UNKNOWN, "no answer"),
+        (make_event("2").key, State.UNKNOWN, "no answer"),
     ]
     assert await queue.replay(make_event("1").key)
     assert await queue.discard(make_event("2").key)
@@ -247,6 +247,42 @@ async def test_parked_events_wait_for_a_person_who_replays_or_discards_them(queu
     lease = await leased(queue)
     assert (lease.event.id, lease.attempt) == ("1", 1)
     assert await queue.deliver(make_event("2")) == Delivery.DUPLICATE
+
+
+async def test_what_is_set_aside_is_read_page_by_page_and_each_event_once(queue: Queue, make_event: Any) -> None:
+    """Many are set aside within a millisecond, as they are when a worker is lost; a page may end in between."""
+    for number in range(7):
+        await queue.deliver(make_event(f"事件 {number}", conversation=f"room {number}"))
+    for number in range(7):
+        lease = await leased(queue)
+        await (queue.dead_letter if number % 2 else queue.park)(lease, "broken")
+    everything = await queue.set_aside()
+    assert len({aside.key for aside in everything}) == 7
+    assert everything == sorted(everything, key=lambda aside: aside.position)
+    for size in (1, 2, 3, 7):
+        pages, after = [], None
+        while page := await queue.set_aside(size, after=after):
+            assert len(page) <= size
+            pages += page
+            after = page[-1].position
+        assert pages == everything
+    dead = await queue.set_aside(state=State.DEAD)
+    assert [aside.key for aside in dead] == [aside.key for aside in everything if aside.state is State.DEAD]
+    assert await queue.set_aside(1, state=State.DEAD, after=dead[0].position) == dead[1:2]
+
+
+async def test_one_event_that_is_set_aside_is_shown_until_a_person_has_decided(queue: Queue, make_event: Any) -> None:
+    await queue.deliver(make_event("1"))
+    key = make_event("1").key
+    assert await queue.show(key) is None
+    await queue.park(await leased(queue), "no answer")
+    shown = await queue.show(key)
+    assert shown is not None
+    assert (shown.key, shown.state, shown.reason, shown.attempts) == (key, State.UNKNOWN, "no answer", 1)
+    assert [shown] == list(await queue.set_aside())
+    await queue.discard(key)
+    assert await queue.show(key) is None
+    assert await queue.show("generic:default:never") is None
 
 
 async def test_a_replayed_dead_letter_has_fresh_attempts_and_goes_to_the_end_of_its_conversation(

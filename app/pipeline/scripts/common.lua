@@ -44,6 +44,12 @@ local function set_aside(event, state, reason)
   note(event, state, reason)
 end
 
+-- What is told of an event that is set aside: nothing of what was said.
+local function shown(event, at)
+  local fields = redis.call('HMGET', record(event), 'state', 'reason', 'attempts')
+  return {event, fields[1], fields[2], number(at), fields[3]}
+end
+
 local function spent(event, max_attempts)
   local counts = redis.call('HMGET', record(event), 'attempts', 'excused')
   return tonumber(counts[1]) - tonumber(counts[2] or 0) >= max_attempts
