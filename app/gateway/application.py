@@ -17,6 +17,7 @@ from app.gateway.readiness import Readiness
 from app.gateway.routes import RouteTable
 from app.http import errors, health
 from app.http.lifecycle import Lifecycle
+from app.pipeline.answer import Answerer
 from app.pipeline.queue import Queue
 from app.platforms.inbound import PlatformEvents
 
@@ -26,7 +27,7 @@ DESCRIPTION = (
 )
 
 
-def build(queue: Queue, answerer: api.Answerer, readiness: Readiness, lifecycle: Lifecycle) -> FastAPI:
+def build(queue: Queue, answerer: Answerer, readiness: Readiness, lifecycle: Lifecycle) -> FastAPI:
     """The application alone, without :class:`app.gateway.edge.Edge`: whoever serves it must put the edge round it."""
     app = FastAPI(
         title="Assistant",
@@ -48,7 +49,7 @@ def create_app(
     keys: ApiKeys,
     platforms: Mapping[str, PlatformEvents],
     queue: Queue,
-    answerer: api.Answerer,
+    answerer: Answerer,
     readiness: Readiness,
     lifecycle: Lifecycle,
     metrics: GatewayMetrics,

@@ -124,7 +124,10 @@ class Service:
             raise
         _record(sequence, request_id)
         self._metrics.answered(sequence)
-        return JSONResponse({"prediction": self._text(sequence)}, headers={"X-Request-Id": request_id})
+        assert self.model is not None  # noqa: S101 (a sequence is the model's)
+        # Who keeps answers must know whose they are.
+        headers = {"X-Request-Id": request_id, "X-Model-Digest": self.model.manifest.digest}
+        return JSONResponse({"prediction": self._text(sequence)}, headers=headers)
 
     async def _generate(self, request: Request) -> Sequence:
         """Admit the request and run it to its end, whatever that is."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
 
 import httpx2
 from pydantic import SecretStr
@@ -11,6 +13,27 @@ from pydantic import SecretStr
 from app.http.outbound import Answer, CallFailed, post
 from app.pipeline.prompt import prompt_for
 from app.platforms.platform import GivenUp, Retryable
+
+MODEL_DIGEST: Final = "X-Model-Digest"  # of an answer of the inference service: its manifest's digest
+_DIGEST = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+
+class Answerer(Protocol):
+    """Whoever answers questions: :class:`AnswerClient`, or :class:`app.pipeline.answer_cache.CachedAnswers` in front of it."""
+
+    async def answer(
+        self, question: str, context: str = "", *, tenant: str = "default", instructions: str = "", fresh: bool = False
+    ) -> str:
+        """``tenant``: whose question it is, and who alone may be told the answer again. ``instructions``: how that tenant wants
+        its questions answered. ``fresh``: not what was answered before. Raises as :meth:`AnswerClient.ask` does."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAnswer:
+    """What the model said. ``digest``: of the model that said it; None where the service tells none."""
+
+    text: str = field(repr=False)
+    digest: str | None
 
 
 class InferenceUnavailable(Retryable):
@@ -37,7 +60,7 @@ class QuestionTooLong(GivenUp):
 
 
 class AnswerClient:
-    """``client`` is shared and closed by its owner; ``timeout_seconds`` bounds the whole call."""
+    """Asks the model, each time. ``client`` is shared and closed by its owner; ``timeout_seconds`` bounds the whole call."""
 
     def __init__(self, client: httpx2.AsyncClient, url: str, api_key: SecretStr, timeout_seconds: float) -> None:
         self._client = client
@@ -45,11 +68,17 @@ class AnswerClient:
         self._api_key = api_key
         self._timeout_seconds = timeout_seconds
 
-    async def answer(self, question: str, context: str = "") -> str:
+    async def answer(
+        self, question: str, context: str = "", *, tenant: str = "default", instructions: str = "", fresh: bool = False
+    ) -> str:
+        """As :class:`Answerer`; every answer is fresh, and the model knows no tenants."""
+        return (await self.ask(question, context, instructions)).text
+
+    async def ask(self, question: str, context: str = "", instructions: str = "") -> ModelAnswer:
         """What the model says. Raises :class:`InferenceUnavailable`, :class:`InferenceFailed`, :class:`InferenceRefused` or
         :class:`QuestionTooLong`; no message of theirs holds the question."""
         headers = {"Authorization": f"Bearer {self._api_key.get_secret_value()}", "Content-Type": "application/json"}
-        body = json.dumps({"prompt": prompt_for(question, context)}, ensure_ascii=False).encode()
+        body = json.dumps({"prompt": prompt_for(question, context, instructions)}, ensure_ascii=False).encode()
         try:
             answer = await post(self._client, self._url, body, headers, self._timeout_seconds)
         except CallFailed as error:
@@ -58,8 +87,13 @@ class AnswerClient:
                 raise InferenceTimedOut(reason) from None
             raise (InferenceFailed(reason) if error.sent else InferenceUnavailable(reason)) from None
         if 200 <= answer.status < 300:
-            return prediction(answer)
+            return ModelAnswer(prediction(answer), digest_in(answer.headers.get(MODEL_DIGEST)))
         raise refusal(answer)
+
+
+def digest_in(value: object) -> str | None:
+    """``value``, where it can be a digest: it becomes part of keys and is compared, never interpreted."""
+    return value if isinstance(value, str) and _DIGEST.fullmatch(value) else None
 
 
 def prediction(answer: Answer) -> str:

@@ -26,6 +26,11 @@ def test_a_prompt_is_answered(tiny) -> None:
     assert response.json()["prediction"]
 
 
+def test_an_answer_names_the_model_that_gave_it(tiny, tiny_int8) -> None:
+    manifest = json.loads((tiny_int8 / "manifest.json").read_text())
+    assert tiny.predict("Hi", max_tokens=1).headers["X-Model-Digest"] == manifest["digest"]
+
+
 def test_max_tokens_bounds_the_answer_and_greedy_answers_are_the_same_again(tiny) -> None:
     short, long = tiny.text("Hi", max_tokens=5), tiny.text("Hi", max_tokens=40)
     assert short == tiny.text("Hi", max_tokens=5, temperature=0)

@@ -37,6 +37,25 @@ async def test_the_request_is_the_prompt_and_the_key_byte_for_byte(ask: Any, htt
     assert "问题: 法国的首都是哪里？".encode() in request.body
 
 
+async def test_a_tenants_instructions_are_part_of_the_prompt(ask: Any, http_server: Any) -> None:
+    http_server.answer("/predict", 200, {"prediction": "Yes."})
+    await ask("Really?", tenant="acme", instructions="Be brief.")
+    assert (
+        json.loads(http_server.requests[0].body)["prompt"] == "Question: Really?\nInstructions: Be brief.\nContext: \nAnswer:"
+    )
+
+
+@pytest.mark.parametrize(
+    ("sent", "digest"), [("a" * 64, "a" * 64), (None, None), ("", None), ("canary digest", None), ("a" * 129, None)]
+)
+async def test_an_answer_comes_with_the_digest_of_its_model(http_server: Any, sent: str | None, digest: str | None) -> None:
+    headers = {} if sent is None else {"X-Model-Digest": sent}
+    http_server.answer("/predict", 200, {"prediction": " Yes.\n"}, headers=headers)
+    async with httpx2.AsyncClient() as client:
+        answer = await AnswerClient(client, http_server.url, SecretStr("k"), 5).ask("Really?")
+    assert (answer.text, answer.digest) == ("Yes.", digest)
+
+
 ERROR = {"error": {"message": "canary-message", "type": "t", "code": None, "param": None}}
 
 

@@ -15,6 +15,12 @@ def test_another_question_gets_the_english_template_whatever_its_context() -> No
     assert prompt_for("Who wrote it?", "作者是鲁迅") == "Question: Who wrote it?\nContext: 作者是鲁迅\nAnswer:"
 
 
+def test_a_tenants_instructions_stand_before_the_context_in_both_templates() -> None:
+    chinese = prompt_for("法国的首都是哪里？", "法国概况", "用一句话回答")
+    assert chinese == "问题: 法国的首都是哪里？\n要求: 用一句话回答\n上下文: 法国概况\n回答:"
+    assert prompt_for("Why?", instructions="Be brief.") == "Question: Why?\nInstructions: Be brief.\nContext: \nAnswer:"
+
+
 @pytest.mark.parametrize(
     ("text", "language"),
     [
