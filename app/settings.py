@@ -56,7 +56,65 @@ class RedisSettings(BaseModel):
         return cluster
 
 
-class GatewaySettings(ProcessSettings, RedisSettings):
+Address = Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")]
+
+
+class SlackSettings(BaseModel):
+    """A Slack application. Without a signing secret no events are taken, without tokens nothing is sent."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    # One or more, separated by white space, the current one first: so for every secret that the other side changes.
+    slack_signing_secret: SecretStr | None = None
+    slack_bot_token: SecretStr | None = None  # xoxb-…, of the one workspace; several workspaces install it (OAuth)
+    slack_client_id: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+$")] | None = None
+    slack_client_secret: SecretStr | None = None
+    slack_app_token: SecretStr | None = None  # xapp-…, Socket Mode alone
+    slack_api_url: Address = "https://slack.com/api/"
+    slack_authorize_url: Address = "https://slack.com/oauth/v2/authorize"
+
+
+class FeishuSettings(BaseModel):
+    """A Feishu (or, with Lark's addresses, Lark) application."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    feishu_app_id: Annotated[str, Field(pattern=r"^cli_[A-Za-z0-9]+$")] | None = None
+    feishu_app_secret: SecretStr | None = None
+    feishu_encrypt_key: SecretStr | None = None  # one or more
+    feishu_verification_token: SecretStr | None = None  # one or more
+    feishu_url: Address = "https://open.feishu.cn"
+    feishu_accounts_url: Address = "https://accounts.feishu.cn"
+    # Whose mention is dropped from a message; None: learnt from the platform.
+    feishu_bot_open_id: Annotated[str, Field(pattern=r"^ou_[A-Za-z0-9]+$")] | None = None
+    feishu_calendar_id: str | None = None  # None: the application's own, primary calendar
+
+
+class AccessSettings(BaseModel):
+    """Who may do what, and whose things are whose."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    tenants_file: Path | None = None  # None: one tenant, to whom every team belongs
+    roles_file: Path | None = None  # None: app/auth/roles.yaml
+    # 32 bytes in base64, one or more: seals the tokens of installed teams. None: nobody can install.
+    token_key: SecretStr | None = None
+    audit_directory: Path | None = None  # None: the audit log goes to standard output
+
+
+class AnswerSettings(BaseModel):
+    """The answer cache and the context of a conversation."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    answer_cache_seconds: Annotated[float, Field(ge=0, le=30 * 86400)] = 3600.0  # 0: no cache
+    answer_cache_entries: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
+    context_turns: Annotated[int, Field(ge=0, le=100)] = 6  # 0: every question stands alone
+    context_characters: Annotated[int, Field(ge=1, le=1_000_000)] = 4_000
+    context_seconds: Annotated[float, Field(ge=1, le=30 * 86400)] = 3600.0
+
+
+class GatewaySettings(ProcessSettings, RedisSettings, SlackSettings, FeishuSettings, AccessSettings, AnswerSettings):
     """``python -m app.gateway``: webhooks and the answer API over TLS."""
 
     port: Port = 8443
@@ -70,11 +128,17 @@ class GatewaySettings(ProcessSettings, RedisSettings):
     inference_timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 60.0
     # One or more Standard Webhooks secrets ("whsec_…"), space-separated while one replaces another.
     generic_webhook_secret: SecretStr | None = None
+    public_url: Address | None = None  # where browsers and platforms reach this gateway; needed for installations
+    # An identity provider whose bearer tokens are taken beside API keys.
+    oidc_issuer: Address | None = None
+    oidc_audience: Annotated[str, Field(min_length=1)] | None = None
+    oidc_jwks_url: Address | None = None  # None: as the issuer's discovery document says
+    oidc_tenant_claim: Annotated[str, Field(min_length=1)] = "tenant"
     # Events wait in Redis, which never evicts: beyond this many the gateway refuses with 503 and the platform retries.
     queue_limit: Annotated[int, Field(ge=1)] = 100_000
 
 
-class WorkerSettings(ProcessSettings, RedisSettings):
+class WorkerSettings(ProcessSettings, RedisSettings, SlackSettings, FeishuSettings, AccessSettings, AnswerSettings):
     """``python -m app.pipeline``: takes events from the queue, answers or carries out, delivers."""
 
     port: Port = 8081  # health only

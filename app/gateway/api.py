@@ -5,31 +5,34 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from app.auth.principal import PRINCIPAL, Principal
 from app.gateway.edge import RECEIVED
-from app.gateway.routes import ANSWER_BYTES
+from app.gateway.routes import ANSWER_BYTES, PLATFORMS
 from app.gateway.schemas import AnswerRequest, AnswerResponse, EventResponse, TraceResponse, answers
 from app.http.body import openapi, read_model
 from app.http.errors import ApiError
-from app.pipeline.answer import InferenceFailed, InferenceRefused, InferenceTimedOut, InferenceUnavailable, QuestionTooLong
+from app.pipeline.answer import (
+    Answerer,
+    InferenceFailed,
+    InferenceRefused,
+    InferenceTimedOut,
+    InferenceUnavailable,
+    QuestionTooLong,
+)
 from app.pipeline.queue import Delivery, Queue, QueueUnavailable, Trace
 from app.platforms.generic import GenericMessage
-from app.platforms.inbound import Ignored, Received
+from app.platforms.inbound import Challenge, Ignored, Received
 
 MAX_KEY_CHARACTERS = 512
 BUSY_SECONDS = 5.0  # what a caller is asked to wait where nothing better is known
 QUEUE_SECONDS = 2.0  # Redis restarts within this
-
-
-class Answerer(Protocol):
-    """As :class:`app.pipeline.answer.AnswerClient`."""
-
-    async def answer(self, question: str, context: str = "") -> str: ...
+DEFAULT_TENANT = "default"
 
 
 def router(queue: Queue, answerer: Answerer) -> APIRouter:
@@ -47,6 +50,8 @@ def router(queue: Queue, answerer: Answerer) -> APIRouter:
     )
     async def take_event(request: Request) -> JSONResponse:
         received: Received = getattr(request.state, RECEIVED)
+        if isinstance(received, Challenge):
+            return JSONResponse(dict(received.body))
         if isinstance(received, Ignored):
             return JSONResponse({"status": "ignored", "event": received.key})
         try:
@@ -56,6 +61,19 @@ def router(queue: Queue, answerer: Answerer) -> APIRouter:
         if delivery is Delivery.REFUSED:
             raise ApiError(503, "queue_full", "too many events wait: send this one again later", retry_after=BUSY_SECONDS)
         return JSONResponse({"status": delivery.value, "event": received.key})
+
+    for name in PLATFORMS:
+        routes.add_api_route(
+            f"/events/{name}",
+            take_event,
+            methods=["POST"],
+            name=f"take_event_of_{name}",
+            summary=f"Take an event of {name.capitalize()}",
+            description="Signed by the platform in its own way; its challenge is answered here too.",
+            response_model=EventResponse,
+            responses=answers("Stored, or seen before, or of a type that needs no answer.", 400, 401, 404, 413, 415, 503),
+            tags=["events"],
+        )
 
     @routes.get(
         "/api/v1/events/{key:path}",
@@ -80,7 +98,8 @@ def router(queue: Queue, answerer: Answerer) -> APIRouter:
     @routes.post(
         "/api/v1/answer",
         summary="Answer a question",
-        description="Synchronous. A question that is longer than the model can read is refused with `context_length_exceeded`.",
+        description="Synchronous. A question that is longer than the model can read is refused with `context_length_exceeded`. "
+        "A question that was answered before may get the same answer again; with `Cache-Control: no-cache` the model is asked.",
         response_model=AnswerResponse,
         responses=answers("The model's answer.", 400, 401, 413, 415, 502, 503, 504),
         openapi_extra=openapi(AnswerRequest),
@@ -88,8 +107,9 @@ def router(queue: Queue, answerer: Answerer) -> APIRouter:
     )
     async def answer(request: Request) -> JSONResponse:
         asked = await read_model(request, AnswerRequest, ANSWER_BYTES)
+        tenant, fresh = _tenant(request), _wants_fresh(request)
         try:
-            text = await _unless_gone(request, answerer.answer(asked.question, asked.context))
+            text = await _unless_gone(request, answerer.answer(asked.question, asked.context, tenant=tenant, fresh=fresh))
         except QuestionTooLong:
             message = "question and context together are longer than the model can read: send less"
             raise ApiError(400, "context_length_exceeded", message, param="question") from None
@@ -114,6 +134,17 @@ def trace_body(trace: Trace) -> dict[str, Any]:
         for entry in trace.timeline
     ]
     return {"event": trace.event, "state": trace.state.value, "attempts": trace.attempts, "timeline": timeline}
+
+
+def _tenant(request: Request) -> str:
+    """Whose answers may be told again. Who has every tenant asks for none of them: as the tenant there is without any."""
+    principal: Principal | None = getattr(request.state, PRINCIPAL, None)
+    return (principal.tenant if principal else None) or DEFAULT_TENANT
+
+
+def _wants_fresh(request: Request) -> bool:
+    directives = ",".join(request.headers.getlist("cache-control")).split(",")
+    return any(directive.strip().lower() == "no-cache" for directive in directives)
 
 
 async def _unless_gone(request: Request, work: Coroutine[Any, Any, str]) -> str:

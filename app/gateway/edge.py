@@ -24,8 +24,7 @@ from app.http.bearer import require_key
 from app.http.body import read_bytes, refuse_declared
 from app.http.errors import ApiError, render
 from app.http.health import LIVE_PATHS, READY_PATHS
-from app.platforms.inbound import PlatformEvents, RawRequest
-from app.platforms.standard_webhooks import SignatureRefused
+from app.platforms.inbound import PlatformEvents, RawRequest, SignatureRefused
 from app.telemetry.logs import get_logger
 
 RECEIVED = "received"  # request.state of a platform's route: app.platforms.inbound.Received

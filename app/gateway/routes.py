@@ -44,8 +44,13 @@ class Route:
     platform: str = ""
 
 
+PLATFORMS = ("slack", "feishu")  # each has its events posted to a path of its own; the generic one's are posted to /events
 ROUTES = (
     Route(method="POST", path="/events", authentication=Authentication.PLATFORM, platform="generic", limit=EVENT_BYTES),
+    *(
+        Route(method="POST", path=f"/events/{name}", authentication=Authentication.PLATFORM, platform=name, limit=EVENT_BYTES)
+        for name in PLATFORMS
+    ),
     Route(method="POST", path="/api/v1/answer", authentication=Authentication.API_KEY, limit=ANSWER_BYTES),
     Route(method="GET", path="/api/v1/events/{key:path}", authentication=Authentication.API_KEY),
     *(Route(method="GET", path=path, authentication=Authentication.NONE) for path in (*LIVE_PATHS, *READY_PATHS)),

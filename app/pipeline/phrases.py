@@ -15,6 +15,10 @@ class Phrases:
     not_answered: str
     denied: str
     created: str
+    unsupported: str
+    refused: str
+    unknown_team: str
+    over_quota: str
     missing: str
     invalid_date: str
     too_long_value: str
@@ -28,6 +32,10 @@ CHINESE = Phrases(
     not_answered="抱歉，我没能得出答案。请换一种说法再问一次。",
     denied="抱歉，您没有权限使用这项功能。如有需要，请联系管理员。",
     created="已创建日程：{title}（{date}）",
+    unsupported="这个平台没有提供我可以使用的日历，所以我没有创建日程。附件是日程文件（.ics），您可以自行导入日历。",
+    refused="平台拒绝了这个日程，没有创建成功。附件是日程文件（.ics），您可以自行导入日历。",
+    unknown_team="抱歉，这里还没有为您的团队开通服务。请联系管理员。",
+    over_quota="您的团队在这一分钟内的提问次数已用完，请稍后再试。",
     missing="缺少{parameter}。请补充后再发一次，例如：{example}",
     invalid_date="“{value}”不是有效的日期。请使用存在的日期，格式为 YYYY-MM-DD，例如 2026-12-01。",
     too_long_value="{parameter}太长：最多 {limit} 个字符，收到 {length} 个。",
@@ -40,6 +48,12 @@ ENGLISH = Phrases(
     not_answered="Sorry, I could not come up with an answer. Please ask again in other words.",
     denied="Sorry, you are not allowed to do that. Please ask an administrator if you need it.",
     created="Created the event: {title} ({date})",
+    unsupported="This platform offers no calendar that I could use, so I have created nothing. The attached file (.ics) holds "
+    "the event: you can import it into your calendar.",
+    refused="The platform refused the event, so nothing was created. The attached file (.ics) holds it: you can import it into "
+    "your calendar.",
+    unknown_team="Sorry, I have not been set up for your team. Please ask an administrator.",
+    over_quota="Your team has used up its questions for this minute. Please try again a little later.",
     missing="The {parameter} is missing. Please send it again with one, for example: {example}",
     invalid_date='"{value}" is not a valid date. Please use a date that exists, as YYYY-MM-DD, for example 2026-12-01.',
     too_long_value="The {parameter} is too long: at most {limit} characters, {length} came.",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from app.auth.roles import Roles
@@ -18,15 +19,15 @@ from app.pipeline.phrases import phrases_for
 from app.pipeline.queue import Lease, Queue, QueueUnavailable
 from app.pipeline.responses import Response
 from app.pipeline.router import AnswerRoute, DeniedRoute, HelpRoute, TaskRoute, permission_of, route
-from app.platforms.platform import GivenUp, OutcomeUnknown, Platform, Retryable
+from app.platforms.platform import GivenUp, OutcomeUnknown, Platform, Retryable, TaskFailed
 from app.tasks.template import Library
 
 T = TypeVar("T")
 PATIENCE_SECONDS = 5.0  # how long a step waits for a queue that is away (a restart of Redis) before the attempt is dropped
 
 # Names of journalled steps; they are stages of the trace too.
-HANDLED = "handled"  # the response exists; its value is the response's text
-SENT = "sent"
+HANDLED = "handled"  # the response exists; its value is the list of messages in which the platform shows it, in JSON
+SENT = "sent"  # of several messages the first; the others are sent-2, sent-3 …
 TASK = "task"
 
 
@@ -57,20 +58,26 @@ class Processor:
     async def process(self, lease: Lease) -> None:
         """Returns when the response is delivered. Raises an outcome of :mod:`app.platforms.platform`, or what the queue raises.
 
-        A response that an earlier attempt recorded is sent as it is: the model may say something else the second time, and an
-        idempotency key with another body would be refused, or worse, accepted.
+        What an earlier attempt recorded is sent as it is: the model may say something else the second time, and an idempotency
+        key with another body would be refused, or worse, accepted.
         """
         event = lease.event
         platform = self._platforms.get(event.platform)
         if platform is None:
             raise GivenUp(f'no platform "{event.platform}" is set up here')
-        text = lease.steps.get(HANDLED)
-        response = Response(text) if text is not None else await self._handle(lease, platform)
-        if SENT not in lease.steps:
-            await self._effect(lease, platform, SENT, lambda key: platform.send(event, response, key))
-            await patiently(lambda: self._queue.record_outcome(lease, SENT))
+        recorded = lease.steps.get(HANDLED)
+        parts: Sequence[str] = json.loads(recorded) if recorded is not None else await self._handle(lease, platform)
+        for number, part in enumerate(parts, start=1):
+            step = SENT if number == 1 else f"{SENT}-{number}"
+            if step not in lease.steps:
+                await self._send(lease, platform, step, part)
 
-    async def _handle(self, lease: Lease, platform: Platform) -> Response:
+    async def _send(self, lease: Lease, platform: Platform, step: str, part: str) -> None:
+        sent = await self._effect(lease, platform, step, lambda key: platform.send(lease.event, part, key))
+        await patiently(lambda: self._queue.record_outcome(lease, step, sent))
+
+    async def _handle(self, lease: Lease, platform: Platform) -> Sequence[str]:
+        """The messages to send, recorded."""
         event = lease.event
         chosen = route(event, self._library)
         await patiently(lambda: self._queue.note(lease, "routed", str(chosen)))
@@ -87,8 +94,9 @@ class Processor:
                 response = await handle_answer(chosen, event, self._answers)
             case HelpRoute():
                 response = handle_help(event)
-        await patiently(lambda: self._queue.record_outcome(lease, HANDLED, response.text))
-        return response
+        parts = platform.render(response)
+        await patiently(lambda: self._queue.record_outcome(lease, HANDLED, json.dumps(parts, ensure_ascii=False)))
+        return parts
 
     async def _effect(self, lease: Lease, platform: Platform, step: str, act: Callable[[str], Awaitable[T]]) -> T:
         """Do ``act`` under its key. Without keys, the intent is recorded first, and a failure of unknown kind is *unknown*."""
@@ -96,7 +104,7 @@ class Processor:
             await patiently(lambda: self._queue.record_intent(lease, step))
         try:
             return await act(idempotency_key(lease.event.key, step))
-        except (Retryable, GivenUp, OutcomeUnknown):
+        except (Retryable, GivenUp, OutcomeUnknown, TaskFailed):
             raise
         except Exception as error:
             if platform.idempotent:

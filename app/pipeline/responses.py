@@ -1,7 +1,7 @@
 """What the assistant says, before a platform renders it.
 
-Plain text for now. Platforms take a :class:`Response`, not a string, so that richer ones (paragraphs, links, buttons) become
-further fields, each with this text as its fallback.
+``text`` is CommonMark, as models write it; a platform renders its tree (:mod:`app.pipeline.document`) in its own format and
+splits what is too long for one message (:mod:`app.pipeline.splitting`).
 """
 
 from __future__ import annotations
@@ -10,5 +10,15 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A text file that goes along, such as a calendar entry."""
+
+    name: str
+    media_type: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
 class Response:
     text: str
+    attachments: tuple[Attachment, ...] = ()

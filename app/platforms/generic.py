@@ -32,7 +32,7 @@ from app.http.outbound import Answer, CallFailed, client_for, post
 from app.pipeline.event import Event
 from app.pipeline.responses import Response
 from app.platforms.inbound import Ignored, RawRequest, Received
-from app.platforms.platform import CalendarEntry, CalendarEvent, GivenUp, Retryable
+from app.platforms.platform import CalendarEntry, CalendarEvent, GivenUp, Pace, Retryable
 from app.platforms.standard_webhooks import claim, parse_secrets, sign, verify
 from app.settings import SettingsError, WorkerSettings
 
@@ -83,18 +83,26 @@ class GenericEvents:
 
     name = NAME
 
-    def __init__(self, webhook_keys: Sequence[bytes], now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        webhook_keys: Sequence[bytes],
+        now: Callable[[], float] = time.time,
+        previous_used: Callable[[], None] = lambda: None,
+    ) -> None:
         self._keys = tuple(webhook_keys)
-        self._now = now
+        self._now, self._previous_used = now, previous_used
 
     def admit(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
-        """Raises :class:`app.platforms.standard_webhooks.SignatureRefused`: no signature, or a stale one."""
+        """Raises :class:`app.platforms.inbound.SignatureRefused`: no signature, or a stale one."""
         claim(headers, self._now())
 
     def receive(self, request: RawRequest) -> Received:
-        """Raises :class:`app.platforms.standard_webhooks.SignatureRefused` (401), :class:`app.http.errors.ApiError` (400)."""
+        """Raises :class:`app.platforms.inbound.SignatureRefused` (401), :class:`app.http.errors.ApiError` (400)."""
         now = self._now()
-        message_id = verify(self._keys, request.headers, request.body, now)
+        verified = verify(self._keys, request.headers, request.body, now)
+        if verified.previous:
+            self._previous_used()
+        message_id = verified.id
         value = parse_json(request.body)
         if isinstance(value, dict) and isinstance(value.get("type"), str) and value["type"] != "message":
             return Ignored(f"{NAME}:default:{message_id}")
@@ -149,16 +157,27 @@ class GenericPlatform:
         keys = parse_secrets(webhook_secret.get_secret_value())
         return cls(settings.generic_url, tokens=tokens, webhook_keys=keys, client=client)
 
-    async def send(self, event: Event, response: Response, key: str) -> None:
-        message = {
-            "event": event.reply_to.get("event", event.id),
-            "conversation": event.conversation,
-            "text": response.text,
-        }
-        body = _json(message)
+    def render(self, response: Response) -> tuple[str, ...]:
+        """One message: a platform of this kind names no limit. Files go along in it."""
+        files = [{"name": file.name, "type": file.media_type, "content": file.content} for file in response.attachments]
+        return (_json({"text": response.text, **({"attachments": files} if files else {})}).decode(),)
+
+    def pace(self, event: Event) -> Pace | None:
+        return None
+
+    async def send(self, event: Event, part: str, key: str) -> str:
+        body = _json({**_addressed(event), **json.loads(part)})
         # Signed anew on every attempt: the time stamp is the attempt's, the id the event's.
         headers = sign(self._keys, key, int(self._now()), body)
         answer = await self._post("/messages", body, headers)
+        if not 200 <= answer.status < 300:
+            raise refusal(answer, "the message")
+        return key
+
+    async def update(self, event: Event, sent: str, part: str, key: str) -> None:
+        """A message that names the one which it replaces, by the ``webhook-id`` of that."""
+        body = _json({**_addressed(event), "replaces": sent, **json.loads(part)})
+        answer = await self._post("/messages", body, sign(self._keys, key, int(self._now()), body))
         if not 200 <= answer.status < 300:
             raise refusal(answer, "the message")
 
@@ -202,6 +221,10 @@ class GenericPlatform:
             )
         except CallFailed as error:
             raise Retryable(f"the platform did not take the call: {error}", counted=error.sent) from None
+
+
+def _addressed(event: Event) -> dict[str, str]:
+    return {"event": event.reply_to.get("event", event.id), "conversation": event.conversation}
 
 
 def refusal(answer: Answer, what: str) -> Retryable | GivenUp:

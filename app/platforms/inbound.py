@@ -5,11 +5,19 @@ The gateway hands over the raw request; the platform's module verifies the raw b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from app.pipeline.event import Event
+
+
+class SignatureRefused(Exception):
+    """The request is not proved to come from the platform. ``code`` is a stable word, the message fit for the caller."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +36,14 @@ class Ignored:
     key: str  # as Event.key
 
 
-Received = Event | Ignored
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """The platform asks whether this address is ours; ``body`` is the answer that it wants, at once."""
+
+    body: Mapping[str, str]
+
+
+Received = Event | Ignored | Challenge
 
 
 class PlatformEvents(Protocol):
@@ -36,9 +51,9 @@ class PlatformEvents(Protocol):
     def name(self) -> str: ...
 
     def admit(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
-        """Raises :class:`app.platforms.standard_webhooks.SignatureRefused` where the headers alone show that the request
+        """Raises :class:`SignatureRefused` where the headers alone show that the request
         cannot be genuine, so that no body is read for it. Proves nothing."""
 
     def receive(self, request: RawRequest) -> Received:
-        """Raises :class:`app.platforms.standard_webhooks.SignatureRefused` (401) before anything is parsed, and
+        """Raises :class:`SignatureRefused` (401) before anything is parsed, and
         :class:`app.http.errors.ApiError` (400) for what is genuine and malformed."""

@@ -15,6 +15,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from app.platforms.inbound import SignatureRefused
+
 TOLERANCE_SECONDS = 300  # either way; the libraries of the specification use the same
 MIN_SECRET_BYTES, MAX_SECRET_BYTES = 24, 64  # the specification's bounds
 MAX_SIGNATURES = 16  # one is usual, two during a rotation; each costs a comparison
@@ -28,14 +30,6 @@ RawHeaders = Sequence[tuple[bytes, bytes]]  # as in ASGI: names in lower case
 
 class SecretError(ValueError):
     """A configured secret is unusable; the message never repeats it."""
-
-
-class SignatureRefused(Exception):
-    """The request is not proved to come from the platform. ``code`` is a stable word, the message fit for the caller."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +85,25 @@ def claim(headers: RawHeaders, now: float) -> Claim:
     return Claim(message_id, timestamp, given)
 
 
-def verify(keys: Sequence[bytes], headers: RawHeaders, body: bytes, now: float) -> str:
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """``previous``: signed with another key than the first."""
+
+    id: str
+    previous: bool
+
+
+def verify(keys: Sequence[bytes], headers: RawHeaders, body: bytes, now: float) -> Verified:
     """The id of a request that one of ``keys`` signed within the tolerance of ``now`` (Unix seconds).
 
     Raises :class:`SignatureRefused`. Every signature is compared with every key, in constant time.
     """
     claimed = claim(headers, now)
     expected = [_signature(key, claimed.id, claimed.timestamp, body) for key in keys]
-    matches = [hmac.compare_digest(one, other) for one in claimed.signatures for other in expected]
-    if not any(matches):
+    matches = [[hmac.compare_digest(one, other) for one in claimed.signatures] for other in expected]
+    if not any(map(any, matches)):
         raise SignatureRefused("invalid_signature", "no signature in the request matches: check the webhook secret")
-    return claimed.id
+    return Verified(claimed.id, previous=not any(matches[0]))
 
 
 def _signature(key: bytes, message_id: str, timestamp: str, body: bytes) -> bytes:

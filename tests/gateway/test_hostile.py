@@ -16,12 +16,13 @@ VALID: dict[str, bytes] = {
     "/events": json.dumps(EVENT).encode(),
     "/api/v1/answer": json.dumps({"question": "x"}).encode(),
 }
-EVERY = [pytest.param(route, id=f"{route.method} {route.path}") for route in ROUTES]
-WITH_BODY = [pytest.param(route, id=f"{route.method} {route.path}") for route in ROUTES if route.limit]
-WITHOUT_BODY = [pytest.param(route, id=f"{route.method} {route.path}") for route in ROUTES if not route.limit]
+SET_UP = [route for route in ROUTES if not route.path.startswith("/events/")]  # the platforms that this gateway is set up for
+EVERY = [pytest.param(route, id=f"{route.method} {route.path}") for route in SET_UP]
+WITH_BODY = [pytest.param(route, id=f"{route.method} {route.path}") for route in ROUTES if route.path in VALID]
+WITHOUT_BODY = [pytest.param(route, id=f"{route.method} {route.path}") for route in SET_UP if not route.limit]
 PROTECTED = [
     pytest.param(route, id=f"{route.method} {route.path}")
-    for route in ROUTES
+    for route in SET_UP
     if route.authentication is not Authentication.NONE
 ]
 

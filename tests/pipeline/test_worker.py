@@ -17,7 +17,7 @@ from app.pipeline.processor import Processor
 from app.pipeline.queue import QueuePolicy, QueueUnavailable, State
 from app.pipeline.responses import Response
 from app.pipeline.worker import Worker, WorkerPolicy
-from app.platforms.platform import CalendarEntry, CalendarEvent, GivenUp, OutcomeUnknown, Retryable
+from app.platforms.platform import CalendarEntry, CalendarEvent, GivenUp, OutcomeUnknown, Pace, Retryable
 from app.tasks.actions import registry
 from app.tasks.template import load_library
 
@@ -37,11 +37,18 @@ class RecordingPlatform:
     trouble: Callable[[str], Awaitable[None]] | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def send(self, event: Event, response: Response, key: str) -> None:
+    def render(self, response: Response) -> tuple[str, ...]:
+        return tuple(response.text.split("\f"))
+
+    def pace(self, event: Event) -> Pace | None:
+        return None
+
+    async def send(self, event: Event, part: str, key: str) -> str:
         if self.trouble:
             await self.trouble("send")
-        self.sent.append((key, response.text))
+        self.sent.append((key, part))
         self.changed.set()
+        return key
 
     async def create_calendar_event(self, event: Event, entry: CalendarEntry, key: str) -> CalendarEvent:
         if self.trouble:

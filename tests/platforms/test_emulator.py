@@ -74,8 +74,8 @@ async def test_it_says_what_it_received_in_lines_for_people(emulator: Process) -
     assistant = platform(emulator.url)
     entry = CalendarEntry(summary="周会", start=date(2026, 12, 1))
     await assistant.create_calendar_event(EVENT, entry, "k" * 37)
-    await assistant.send(EVENT, Response("已创建日程\x1b[31m\nforged line"), "m" * 37)
-    await assistant.send(EVENT, Response("again"), "m" * 37)
+    await assistant.send(EVENT, *assistant.render(Response("已创建日程\x1b[31m\nforged line")), "m" * 37)
+    await assistant.send(EVENT, *assistant.render(Response("again")), "m" * 37)
     with pytest.raises(GivenUp):
         await assistant.create_calendar_event(EVENT, CalendarEntry(summary=" ", start=date(2026, 12, 1)), "n" * 37)
     await assistant.aclose()

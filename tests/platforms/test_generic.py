@@ -17,9 +17,9 @@ from app.http.errors import ApiError
 from app.pipeline.event import Event
 from app.pipeline.responses import Response
 from app.platforms.generic import GenericEvents, GenericPlatform, start_text
-from app.platforms.inbound import Ignored, RawRequest
+from app.platforms.inbound import Ignored, RawRequest, SignatureRefused
 from app.platforms.platform import CalendarEntry, GivenUp, Platform, Retryable
-from app.platforms.standard_webhooks import SignatureRefused, parse_secrets
+from app.platforms.standard_webhooks import parse_secrets
 from app.settings import SettingsError, WorkerSettings
 
 CLIENT_SECRET = "client-secret-canary"
@@ -67,7 +67,7 @@ async def test_it_is_a_platform(platform: GenericPlatform) -> None:
 
 
 async def test_an_answer_arrives_signed_and_names_its_event(emulator: Emulator, platform: GenericPlatform) -> None:
-    await platform.send(EVENT, Response("巴黎 🗼\nsecond line"), KEY)
+    await platform.send(EVENT, *platform.render(Response("巴黎 🗼\nsecond line")), KEY)
     assert emulator.messages == [
         {"id": KEY, "event": "their-name", "conversation": "conversation-1", "text": "巴黎 🗼\nsecond line"}
     ]
@@ -76,15 +76,15 @@ async def test_an_answer_arrives_signed_and_names_its_event(emulator: Emulator, 
 async def test_a_repeated_answer_has_one_effect(emulator: Emulator, platform: GenericPlatform) -> None:
     emulator.fail("/messages", "reset", after_effect=True)
     with pytest.raises(Retryable) as lost:
-        await platform.send(EVENT, Response("once"), KEY)
+        await platform.send(EVENT, *platform.render(Response("once")), KEY)
     assert lost.value.counted
-    await platform.send(EVENT, Response("once"), KEY)
+    await platform.send(EVENT, *platform.render(Response("once")), KEY)
     assert len(emulator.messages) == 1
     assert emulator.repeated == [{"path": "/messages", "key": KEY}]
 
 
 async def test_an_answer_carries_no_access_token(emulator: Emulator, platform: GenericPlatform) -> None:
-    await platform.send(EVENT, Response("hello"), KEY)
+    await platform.send(EVENT, *platform.render(Response("hello")), KEY)
     assert emulator.tokens_issued == 0
 
 
@@ -150,7 +150,7 @@ async def test_what_may_pass_is_retried(
     platform._call_seconds = 0.5
     emulator.fail("/messages", **fault)
     with pytest.raises(Retryable) as refused:
-        await platform.send(EVENT, Response("a text that stays out of errors"), KEY)
+        await platform.send(EVENT, *platform.render(Response("a text that stays out of errors")), KEY)
     assert (refused.value.retry_after, refused.value.counted) == (retry_after, counted)
     assert "text" not in str(refused.value)
     await platform.aclose()
@@ -162,20 +162,20 @@ async def test_what_is_refused_for_good_is_given_up_with_the_code(
 ) -> None:
     emulator.fail("/messages", **fault)
     with pytest.raises(GivenUp, match=str(fault["status"])):
-        await platform.send(EVENT, Response("x"), KEY)
+        await platform.send(EVENT, *platform.render(Response("x")), KEY)
 
 
 async def test_redirects_are_not_followed(emulator: Emulator, platform: GenericPlatform) -> None:
     with Emulator(client_secret=CLIENT_SECRET, webhook_secret=WEBHOOK_SECRET) as elsewhere:
         emulator.fail("/messages", "redirect", location=elsewhere.url + "/messages")
         with pytest.raises(GivenUp, match="redirects are not followed"):
-            await platform.send(EVENT, Response("x"), KEY)
+            await platform.send(EVENT, *platform.render(Response("x")), KEY)
         assert elsewhere.record()["messages"] == elsewhere.record()["refused"] == []
 
 
 async def test_a_platform_that_is_away_costs_the_event_no_attempt(emulator: Emulator) -> None:
     platform = GenericPlatform.from_settings(worker_settings(emulator, generic_url="http://127.0.0.1:9"))
-    for call in (platform.send(EVENT, Response("x"), KEY), platform.create_calendar_event(EVENT, ENTRY, KEY)):
+    for call in (platform.send(EVENT, *platform.render(Response("x")), KEY), platform.create_calendar_event(EVENT, ENTRY, KEY)):
         with pytest.raises(Retryable) as away:
             await call
         assert not away.value.counted

@@ -77,7 +77,7 @@ def test_published_vectors_are_produced_and_accepted(
 ) -> None:
     headers = sign([key], message_id, timestamp, body)
     assert headers["webhook-signature"] == signature
-    assert verify([key], raw(headers), body, timestamp) == message_id
+    assert verify([key], raw(headers), body, timestamp).id == message_id
 
 
 @given(
@@ -93,12 +93,12 @@ def test_what_we_sign_the_reference_library_accepts_and_the_other_way_round(body
         "webhook-timestamp": str(now),
         "webhook-signature": library.sign(message_id, datetime.fromtimestamp(now, UTC), body.decode()),
     }
-    assert verify([KEY], raw(theirs), body, now) == message_id
+    assert verify([KEY], raw(theirs), body, now).id == message_id
 
 
 @pytest.mark.parametrize("offset", [-TOLERANCE_SECONDS, 0, TOLERANCE_SECONDS])
 def test_a_time_stamp_within_the_tolerance_is_accepted(offset: int) -> None:
-    assert verify([KEY], signed(), BODY, NOW + offset) == "msg_1"
+    assert verify([KEY], signed(), BODY, NOW + offset).id == "msg_1"
 
 
 @pytest.mark.parametrize("offset", [-TOLERANCE_SECONDS - 1, TOLERANCE_SECONDS + 1, TOLERANCE_SECONDS + 0.5, 10**9])
@@ -184,7 +184,7 @@ def test_a_malformed_signature_is_refused(signature: str) -> None:
 def test_an_endless_list_of_signatures_is_refused_before_any_is_compared() -> None:
     good = sign([KEY], "msg_1", NOW, BODY)["webhook-signature"]
     most = " ".join(["v1,AAAA"] * (MAX_SIGNATURES - 1) + [good])
-    assert verify([KEY], signed(webhook_signature=most), BODY, NOW) == "msg_1"
+    assert verify([KEY], signed(webhook_signature=most), BODY, NOW).id == "msg_1"
     assert refusal(signed(webhook_signature=f"v1,AAAA {most}")) == "malformed_signature"
 
 
@@ -193,7 +193,7 @@ def test_secrets_rotate_with_an_overlap_on_either_side() -> None:
     for signers, verifiers in itertools.product([(old,), (new,), (old, new), (new, old)], repeat=2):
         headers = raw(sign(signers, "msg_1", NOW, BODY))
         if set(signers) & set(verifiers):
-            assert verify(verifiers, headers, BODY, NOW) == "msg_1"
+            assert verify(verifiers, headers, BODY, NOW).id == "msg_1"
         else:
             with pytest.raises(SignatureRefused):
                 verify(verifiers, headers, BODY, NOW)

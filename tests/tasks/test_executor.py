@@ -68,7 +68,7 @@ class Calendar:
         self.url = url
         self.calls: list[tuple[CalendarEntry, str]] = []
 
-    async def send(self, event: Event, response: Response, key: str) -> None:
+    async def send(self, event: Event, part: str, key: str) -> str:
         raise AssertionError("a task does not send by itself")
 
     async def create_calendar_event(self, event: Event, entry: CalendarEntry, key: str) -> CalendarEvent:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from app.pipeline.event import Event
+from app.pipeline.phrases import phrases_for
 from app.pipeline.responses import Response
-from app.platforms.platform import Platform
+from app.platforms.platform import Platform, TaskFailed
 from app.tasks.executor import execute, prepare
 from app.tasks.template import Match
 
@@ -19,4 +20,8 @@ async def handle_task(match: Match, event: Event, platform: Platform, effect: Ef
     prepared = prepare(match, event)
     if isinstance(prepared, Response):
         return prepared
-    return await effect(lambda key: execute(match, event, prepared, platform, key))
+    try:
+        return await effect(lambda key: execute(match, event, prepared, platform, key))
+    except TaskFailed as failure:
+        phrases = phrases_for(event.text)
+        return Response(phrases.unsupported if failure.reason == "unsupported" else phrases.refused)
