@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import redis.asyncio as redis_async
+from generic.faulty_server import Answer, FaultyServer
 
 from app.pipeline.event import Event
 from app.pipeline.memory_queue import MemoryQueue
@@ -160,3 +161,46 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+class ModelServer:
+    """The inference service as :mod:`app.pipeline.answer_cache` sees it: ``POST /predict`` and ``GET /readyz``, on loopback.
+
+    ``text`` and ``digest`` may be changed at any time; a digest of None is told by neither. While ``gate`` is closed,
+    predictions wait, and ``asked`` tells of one that does.
+    """
+
+    def __init__(self) -> None:
+        self.text, self.digest = "Paris.", "a" * 64
+        self.failure: Answer | None = None
+        self.prompts: list[str] = []
+        self.probes = 0
+        self.gate, self.asked = threading.Event(), threading.Event()
+        self.gate.set()
+        self._server = FaultyServer("127.0.0.1", 0, self._handle, lambda _path: None)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def close(self) -> None:
+        self.gate.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _handle(self, method: str, path: str, _headers: dict[str, str], body: bytes) -> Answer:
+        if (method, path) == ("GET", "/readyz"):
+            self.probes += 1
+            return Answer(200, {"status": "ready", "digest": self.digest})
+        self.prompts.append(json.loads(body)["prompt"])
+        self.asked.set()
+        self.gate.wait(60)
+        if self.failure is not None:
+            return self.failure
+        headers = {} if self.digest is None else {"X-Model-Digest": self.digest}
+        return Answer(200, {"prediction": self.text}, headers)
+
+
+@pytest.fixture
+def model_server() -> Iterator[ModelServer]:
+    server = ModelServer()
+    yield server
+    server.close()
