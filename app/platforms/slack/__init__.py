@@ -1,0 +1,1 @@
+"""Slack: events by webhook or Socket Mode, answers by the Web API."""
