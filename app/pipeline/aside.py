@@ -2,7 +2,8 @@
 
 ``list`` prints one JSON object an event, oldest first; ``replay KEY…`` queues events again with fresh attempts and ``discard
 KEY…`` forgets them. Redis is the worker's, from the same environment, so it runs beside one: ``kubectl exec deploy/worker --
-python -m app.pipeline.aside list``. Exit status: 0 done, 1 Redis is away or an event was not set aside, 2 wrong usage or
+python -m app.pipeline.aside list``. ``make dead-letters`` does the same through the gateway, and knows who asks. Each call is
+in the audit log. Exit status: 0 done, 1 Redis or the audit log is away or an event was not set aside, 2 wrong usage or
 settings.
 """
 
@@ -10,24 +11,39 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
+import socket
 import sys
+from collections.abc import Iterator, Mapping
 from datetime import UTC
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
 
 from app.pipeline.queue import Queue, QueueUnavailable, SetAside, State
 from app.pipeline.redis_client import connect
 from app.pipeline.redis_queue import RedisQueue
 from app.settings import RedisSettings, SettingsError, load
+from app.telemetry.audit.actions import EVENT_DISCARDED, EVENT_REPLAYED, EVENTS_READ
+from app.telemetry.audit.log import auditing
+from app.telemetry.audit.operation import DONE, NOT_FOUND, operation
+from app.telemetry.audit.record import Audit, AuditUnavailable
+from app.telemetry.logs import configure
 
 FAILED, EXIT_CONFIGURATION = 1, 2
 LARGEST_LIST = 10_000
 
 
+class OperatorSettings(RedisSettings):
+    audit_directory: Path | None = None
+
+
 def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     try:
-        settings = load(RedisSettings, os.environ)
+        settings = load(OperatorSettings, os.environ)
     except SettingsError as error:
         print(f"wrong settings:\n{error}", file=sys.stderr)
         return EXIT_CONFIGURATION
@@ -35,36 +51,66 @@ def main(arguments: list[str] | None = None) -> int:
         return asyncio.run(_act(options, settings))
     except QueueUnavailable as error:
         print(f"the queue is away: {error}", file=sys.stderr)
-        return FAILED
+    except AuditUnavailable as error:
+        print(f"nothing is shown or done without an audit record: {error}", file=sys.stderr)
+    return FAILED
 
 
-async def _act(options: argparse.Namespace, settings: RedisSettings) -> int:
+async def _act(options: argparse.Namespace, settings: OperatorSettings) -> int:
     redis = connect(settings)
     try:
-        queue = RedisQueue(redis)
-        if options.command == "list":
-            return await _list(queue, options.limit, options.state)
-        return await _settle(queue, options.command, options.keys)
+        directory, registry = settings.audit_directory, CollectorRegistry()
+        with _output(directory, os.environ) as descriptor:
+            async with auditing(directory, redis, registry, "aside", descriptor) as audit:
+                queue = RedisQueue(redis)
+                if options.command == "list":
+                    return await _list(queue, audit, options.limit, options.state)
+                return await _settle(queue, audit, options.command, options.keys)
     finally:
         await redis.close()
 
 
-async def _list(queue: Queue, limit: int, state: str | None) -> int:
-    for found in await queue.set_aside(limit, state=State(state) if state else None):
-        print(json.dumps(_line(found), ensure_ascii=False))
+async def _list(queue: Queue, audit: Audit, limit: int, state: str | None) -> int:
+    found = await queue.set_aside(limit, state=State(state) if state else None)
+    await audit.record(EVENTS_READ, actor=_actor(), count=len(found), **({"state": state} if state else {}))
+    for aside in found:
+        print(json.dumps(_line(aside), ensure_ascii=False))
     return 0
 
 
-async def _settle(queue: Queue, command: str, keys: list[str]) -> int:
+async def _settle(queue: Queue, audit: Audit, command: str, keys: list[str]) -> int:
     """``replay`` or ``discard`` each of ``keys``; one that is not set aside is told and does not stop the others."""
     status = 0
+    action, settle = (EVENT_REPLAYED, queue.replay) if command == "replay" else (EVENT_DISCARDED, queue.discard)
     for key in keys:
-        done = await (queue.replay(key) if command == "replay" else queue.discard(key))
+        async with operation(audit, action, actor=_actor(), subject=key) as outcome:
+            done = await settle(key)
+            outcome.word = DONE if done else NOT_FOUND
         print(json.dumps({"event": key, "done": done}, ensure_ascii=False))
         if not done:
             print(f"{key}: not set aside: `list` shows what is; perhaps somebody was faster", file=sys.stderr)
             status = FAILED
     return status
+
+
+def _actor() -> str:
+    """Who has a shell beside a worker: the platform's own log (Kubernetes', ECS') knows which person that was."""
+    return f"shell:{os.getuid()}@{socket.gethostname()}"
+
+
+@contextlib.contextmanager
+def _output(directory: Path | None, environment: Mapping[str, str]) -> Iterator[int]:
+    """Where audit records go without a folder. What `kubectl exec` prints nobody keeps, so there they go to the output of the
+    container's own process; else to standard error, since standard output is for the list."""
+    descriptor = -1
+    if directory is None and environment.get("KUBERNETES_SERVICE_HOST"):
+        with contextlib.suppress(OSError):
+            descriptor = os.open("/proc/1/fd/1", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    try:
+        yield descriptor if descriptor >= 0 else sys.stderr.fileno()
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def _line(found: SetAside) -> dict[str, object]:
@@ -97,4 +143,5 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    configure("aside", "error")
     sys.exit(main())

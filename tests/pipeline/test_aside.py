@@ -29,7 +29,16 @@ class Operator:
             "REDIS_URL": server.url,
             "REDIS_PASSWORD_FILE": str(secret),
             "REDIS_TIMEOUT_SECONDS": "5",
+            "AUDIT_DIRECTORY": str(folder / "audit"),
         }
+        self._audit = folder / "audit"
+
+    @property
+    def audited(self) -> list[tuple[str, str, str]]:
+        """Action, subject and outcome of what was done, without the processes' own records."""
+        lines = [line for file in self._audit.iterdir() for line in file.read_text().splitlines()]
+        records = sorted((json.loads(line) for line in lines), key=lambda record: record["at"])
+        return [(one["action"], one["subject"], one["outcome"]) for one in records if one["actor"].startswith("shell:")]
 
     async def run(self, *arguments: str, **environment: str) -> tuple[int, list[dict[str, Any]], str]:
         def act() -> subprocess.CompletedProcess[str]:
@@ -81,6 +90,7 @@ async def test_what_is_set_aside_is_listed_oldest_first_and_without_its_text(
     assert lines[0]["at"].endswith("+00:00")
     assert "canary" not in json.dumps(lines)
     assert [line["event"] for line in (await operator.run("list", "--state", "unknown"))[1]] == [aside[1].key]
+    assert operator.audited == [("event.read_aside", "", "done")] * 2
 
 
 async def test_replayed_events_are_queued_again_and_discarded_ones_are_gone(
@@ -91,7 +101,34 @@ async def test_replayed_events_are_queued_again_and_discarded_ones_are_gone(
     trace = await store.trace(aside[0].key)
     assert trace is not None
     assert (trace.state, trace.attempts) == (State.QUEUED, 0)
+    assert operator.audited == [
+        ("event.replayed", aside[0].key, "begun"),
+        ("event.replayed", aside[0].key, "done"),
+        ("event.discarded", aside[1].key, "begun"),
+        ("event.discarded", aside[1].key, "done"),
+    ]
     assert (await operator.run("list"))[1] == []
+
+
+async def test_without_an_audit_record_nothing_is_shown_or_done(
+    operator: Operator, aside: tuple[Event, Event], store: RedisQueue, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    for arguments in (["list"], ["discard", aside[0].key]):
+        status, lines, error = await operator.run(*arguments, AUDIT_DIRECTORY=str(tmp_path / "file"))
+        assert (status, lines) == (1, [])
+        assert "nothing is shown or done without an audit record: the audit log cannot be written: " in error
+    assert len(await store.set_aside()) == 2
+
+
+async def test_without_a_folder_the_records_stand_beside_the_list_not_in_it(
+    operator: Operator, aside: tuple[Event, Event], tmp_path: Path
+) -> None:
+    del operator._environment["AUDIT_DIRECTORY"]
+    _, lines, error = await operator.run("list")
+    assert len(lines) == 2
+    records = [json.loads(line) for line in error.splitlines()]
+    assert [record["action"] for record in records] == ["process.started", "event.read_aside", "process.stopped"]
 
 
 async def test_what_is_not_set_aside_is_told_and_the_others_are_settled(
