@@ -16,11 +16,13 @@ VALUE  ?=
 venv   := .venv/bin/python
 stack  := $(venv) -m tools.stack --stack $(STACK)
 aws    := $(venv) -m tools.aws --stack $(STACK)
+operate := $(venv) -m tools.operate --stack $(STACK)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help environment up preview refresh down destroy clean outputs set ask say logs forward cluster cluster-down images compose-up \
         compose-down bootstrap preflight costs secrets model-pin orphans evidence export rehearse review review-comment drift drift-issue deploy \
+        dead-letters audit-verify \
         test test-cluster test-cloud test-bootstrap compare-policies mutate-policies bench bench-cold lint lint-workflows format lock
 
 help: ## List the commands
@@ -60,6 +62,13 @@ set: environment ## Change a setting: make set KEY=ports.gateway VALUE=9443 (doc
 
 logs: environment ## The last lines of each process (LINES=40; FOLLOW=1 goes on)
 	@$(stack) logs --lines $(LINES) $(if $(filter 1,$(FOLLOW)),--follow)
+
+dead-letters: environment ## What waits for a person (KEY=… shows one, REPLAY=… queues it again, DISCARD=… forgets it)
+	@$(operate) dead-letters --key="$$ASIDE_KEY" --replay="$$ASIDE_REPLAY" --discard="$$ASIDE_DISCARD" \
+	  $(if $(STATE),--state='$(STATE)') $(if $(LIMIT),--limit='$(LIMIT)') $(if $(filter 1,$(JSON)),--json)
+
+audit-verify: environment ## Is the audit log whole? Names what was edited, deleted, reordered or cut off (docs/audit.md)
+	@$(operate) audit-verify
 
 forward: environment ## Keep a cluster's gateway reachable at https://localhost:8443 until ^C (STACK=cluster; PORT=… another)
 	@$(stack) forward $(if $(PORT),--port $(PORT))
@@ -167,6 +176,10 @@ ask: export QUESTION = $(value Q)
 say: export SENTENCE = $(value TEXT)
 review: export REVIEW_BASE = $(value BASE)
 review: export REVIEW_LABELS = $(value LABELS)
+unexport REPLAY DISCARD
+dead-letters: export ASIDE_KEY = $(value KEY)
+dead-letters: export ASIDE_REPLAY = $(value REPLAY)
+dead-letters: export ASIDE_DISCARD = $(value DISCARD)
 set: export SETTING = $(value KEY)
 set: export WANTED = $(value VALUE)
 model-pin: export PINNED_MODEL = $(value MODEL)
