@@ -11,6 +11,10 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from app.auth.secret_reference import SecretReference
 
 DIGEST_PREFIX = "sha256:"
 # Shorter than this it cannot hold the entropy that a fast hash relies on (16 characters of base64 are 96 bits).
@@ -35,19 +39,50 @@ class ApiKeys:
     @classmethod
     def parse(cls, text: str) -> ApiKeys:
         """``text``: keys separated by white space, each plain or as ``sha256:<64 hex digits>``. Raises :class:`ApiKeyError`."""
-        return cls(_digest(word) for word in text.split())
+        return cls(parse_digests(text))
 
     def accepts(self, authorization: Sequence[str]) -> bool:
         """Whether the request's ``Authorization`` headers (all of them: two are ambiguous and refused) hold an accepted key."""
         if len(authorization) != 1:
             return False
         match = _BEARER.fullmatch(authorization[0])
-        if match is None:
-            return False
-        presented = hashlib.sha256(match[1].encode()).digest()
-        # Each digest is compared, in constant time: how long it takes tells nothing about which one came near.
-        matches = [hmac.compare_digest(presented, digest) for digest in self._digests]
-        return any(matches)
+        return match is not None and self.holds(match[1])
+
+    def holds(self, presented: str) -> bool:
+        return _is_among(hashlib.sha256(presented.encode()).digest(), self._digests)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantKey:
+    """A key of a tenant's. ``scopes``: the permissions that it is limited to, None: not limited; ``expires``: from this moment
+    on it is refused (aware). Several digests while one key replaces another. ``source``: where they were read, if not in the
+    file of the tenants itself."""
+
+    name: str
+    tenant: str
+    digests: tuple[bytes, ...] = field(repr=False)
+    scopes: frozenset[str] | None = None
+    groups: frozenset[str] = frozenset()
+    expires: datetime | None = None
+    source: SecretReference | None = None
+
+
+def holder(keys: Iterable[TenantKey], presented: str) -> TenantKey | None:
+    """The key that ``presented`` is. Every one is compared, whether one was found or not."""
+    digest = hashlib.sha256(presented.encode()).digest()
+    found = [key for key in keys if _is_among(digest, key.digests)]
+    return found[0] if found else None
+
+
+def parse_digests(text: str) -> tuple[bytes, ...]:
+    """As :meth:`ApiKeys.parse`."""
+    return tuple(_digest(word) for word in text.split())
+
+
+def _is_among(presented: bytes, digests: Iterable[bytes]) -> bool:
+    # Each digest is compared, in constant time: how long it takes tells nothing about which one came near.
+    matches = [hmac.compare_digest(presented, digest) for digest in digests]
+    return any(matches)
 
 
 def _digest(word: str) -> bytes:

@@ -1,28 +1,29 @@
-"""Who may do what: roles with members and permissions, from a file that is read once and refused as a whole.
+"""Who may do what: roles with members and permissions, from a file that is read whole and refused as a whole.
 
 Help is nobody's privilege: it says what the assistant is for, and whoever is denied something else gets to know so by it.
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection, Iterable, Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import yaml
-
-from app.pipeline.event import Event
-from app.strict_yaml import StrictLoader
+from app.auth.permissions import ADMINISTER, ALL, ASK, covers, permissions, run
+from app.auth.principal import Principal
+from app.auth.yaml_form import Form, entries
 
 EVERYBODY: Final = "everybody"
-ASK: Final = "ask"
-ADMINISTER: Final = "administer"
-ALL: Final = "*"
-FIELDS: Final = ("role", "members", "permissions")
-SENDER_PARTS: Final = 3  # platform:tenant:sender; the sender may have colons of its own
-LARGEST_FILE: Final = 256 * 1024  # bytes
+GROUP, TENANT, KEY, SUBJECT = "group:", "tenant:", "key:", "jwt:"  # of a member that is no sender
+FIELDS: Final = ("role", "members", "permissions", "tenant")
+MEMBERS: Final = f"{EVERYBODY}, platform:team:user, {GROUP}<name>, {TENANT}<name>, {KEY}<name> or {SUBJECT}<subject>"
+SENDER_PARTS: Final = 3  # platform:team:user; the user may have colons of its own
+SHIPPED: Final = Path(__file__).parent / "roles.yaml"
+_NAME = re.compile(r"\S(?:.{0,62}\S)?")
+
+__all__ = ["ADMINISTER", "ALL", "ASK", "EVERYBODY", "Role", "Roles", "RolesError", "load_roles", "permissions", "run"]
 
 
 class RolesError(Exception):
@@ -31,108 +32,79 @@ class RolesError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Role:
+    """``tenant``: whose members alone have the role; None: whoever is a member."""
+
     name: str
     members: frozenset[str]
     permissions: frozenset[str]
+    tenant: str | None = None
 
     @property
     def is_everybodys(self) -> bool:
         return EVERYBODY in self.members
+
+    def is_of(self, titles: frozenset[str], tenant: str | None) -> bool:
+        return not self.members.isdisjoint(titles) and self.tenant in (None, tenant)
 
 
 @dataclass(frozen=True, slots=True)
 class Roles:
     roles: tuple[Role, ...]
 
-    def permits(self, event: Event, permission: str) -> bool:
-        """Whether one of the roles of who sent ``event`` has ``permission``. Pure."""
-        sender = f"{event.platform}:{event.tenant}:{event.sender}"
-        return any(
-            (role.is_everybodys or sender in role.members) and (permission in role.permissions or ALL in role.permissions)
-            for role in self.roles
-        )
+    def permits(self, principal: Principal, permission: str) -> bool:
+        """Whether one of the principal's roles has ``permission``, and its credential is not limited to less. Pure."""
+        if principal.scopes is not None and not covers(principal.scopes, permission):
+            return False
+        return self.grants(principal, permission)
 
-
-def run(action: str) -> str:
-    """The permission to have ``action`` carried out."""
-    return f"run:{action}"
-
-
-def permissions(actions: Iterable[str]) -> tuple[str, ...]:
-    """Every permission that there is, for these actions."""
-    return (ASK, ADMINISTER, *map(run, sorted(actions)))
+    def grants(self, principal: Principal, permission: str) -> bool:
+        """As :meth:`permits`, whatever the credential is limited to."""
+        titles = _titles(principal)
+        return any(role.is_of(titles, principal.tenant) and covers(role.permissions, permission) for role in self.roles)
 
 
 def load_roles(path: Path | None, actions: Iterable[str]) -> Roles:
     """Read the file (None: the one that comes with the package). Raises :class:`RolesError`."""
-    file = path or Path(__file__).parent / "roles.yaml"
     mistakes: list[str] = []
-    allowed = permissions(actions)
-    roles = [_role(entry, f"{file.name}: role {number}", allowed, mistakes) for number, entry in _numbered(file, mistakes)]
-    names = [role.name for role in roles]
-    mistakes.extend(
-        f'{file.name}: the name "{name}" is taken twice' for name in sorted({n for n in names if names.count(n) > 1})
-    )
+    roles = read_roles(path, actions, mistakes)
     if mistakes:
         raise RolesError("\n".join(mistakes))
+    return roles
+
+
+def read_roles(path: Path | None, actions: Iterable[str], mistakes: list[str]) -> Roles:
+    """As :func:`load_roles`, with what is wrong in ``mistakes``: then the roles are of no use."""
+    file = path or SHIPPED
+    allowed = (*permissions(actions), ALL)
+    roles = [_role(entry, allowed) for entry in entries(file, FIELDS, "role", mistakes)]
+    names = [role.name for role in roles]
+    mistakes.extend(
+        f'{file.name}: the name "{name}" is taken twice' for name in sorted({n for n in names if n and names.count(n) > 1})
+    )
     return Roles(tuple(roles))
 
 
-def _numbered(file: Path, mistakes: list[str]) -> Iterable[tuple[int, Any]]:
-    try:
-        if file.stat().st_size > LARGEST_FILE:
-            mistakes.append(f"{file.name}: is larger than {LARGEST_FILE} bytes")
-            return ()
-        content = yaml.load(file.read_text(encoding="utf-8"), Loader=StrictLoader)  # noqa: S506 (a SafeLoader)
-    except (OSError, UnicodeDecodeError) as error:
-        mistakes.append(f"{file.name}: cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8'})")
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mistakes.append(f"{file.name}: not valid YAML: {getattr(error, 'problem', None) or 'see the file'}")
-    else:
-        if isinstance(content, list):
-            return enumerate(content, start=1)
-        mistakes.append(f"{file.name}: a list of roles is expected")
-    return ()
+def _titles(principal: Principal) -> frozenset[str]:
+    """All words by which a role may name ``principal`` among its members. A name has a prefix of its kind (a platform's,
+    ``key:``, ``jwt:``), so no sender and no subject can take the form of a group or a tenant."""
+    tenant = {f"{TENANT}{principal.tenant}"} if principal.tenant is not None else set()
+    return frozenset({EVERYBODY, principal.name, *tenant, *(f"{GROUP}{group}" for group in principal.groups)})
 
 
-def _role(entry: Any, place: str, allowed: Sequence[str], mistakes: list[str]) -> Role:
-    if not isinstance(entry, dict):
-        mistakes.append(f"{place}: a mapping with {', '.join(FIELDS)} is expected")
-        return Role(name=place, members=frozenset(), permissions=frozenset())
-    mistakes.extend(
-        f'{place}: unknown field "{field}"; {_nearest(str(field), FIELDS)}' for field in entry if field not in FIELDS
-    )
-    name = entry.get("role")
-    if not isinstance(name, str) or not name.strip():
-        mistakes.append(f"{place}: role: a name is expected")
-        name = place
-    members, named = (_texts(entry, field, place, mistakes) for field in ("members", "permissions"))
-    mistakes.extend(
-        f'{place}: members: "{member}" is neither {EVERYBODY} nor platform:tenant:sender'
-        for member in members
-        if member != EVERYBODY and not _is_sender(member)
-    )
-    mistakes.extend(
-        f'{place}: permissions: unknown permission "{permission}"; {_nearest(permission, (*allowed, ALL))}'
-        for permission in named
-        if permission not in allowed and permission != ALL
-    )
-    return Role(name=name, members=frozenset(members), permissions=frozenset(named))
+def _role(entry: Form, allowed: Sequence[str]) -> Role:
+    name = entry.text("role", pattern=_NAME, expected="a name is expected, of at most 64 characters")
+    members = entry.texts("members")
+    for member in members:
+        if not _is_member(member):
+            entry.wrong("members", f'"{member[:80]}" is none of {MEMBERS}')
+    named = entry.choices("permissions", allowed, "permission")
+    tenant = entry.text("tenant", expected="the name of a tenant is expected") if entry.has("tenant") else None
+    return Role(name=name, members=frozenset(members), permissions=frozenset(named), tenant=tenant)
 
 
-def _is_sender(member: str) -> bool:
+def _is_member(member: str) -> bool:
+    for prefix in (GROUP, TENANT, KEY, SUBJECT):
+        if member.startswith(prefix):
+            return len(member) > len(prefix)
     parts = member.split(":", SENDER_PARTS - 1)
-    return len(parts) == SENDER_PARTS and all(parts)
-
-
-def _texts(entry: dict[Any, Any], field: str, place: str, mistakes: list[str]) -> list[str]:
-    value = entry.get(field)
-    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
-        return value
-    mistakes.append(f"{place}: {field}: a list of texts is expected, with one at least")
-    return []
-
-
-def _nearest(word: str, allowed: Collection[str]) -> str:
-    near = difflib.get_close_matches(word, allowed, n=1, cutoff=0.5)
-    return (f'did you mean "{near[0]}"? ' if near else "") + f"allowed: {', '.join(allowed)}"
+    return member == EVERYBODY or (len(parts) == SENDER_PARTS and all(parts))

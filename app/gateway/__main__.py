@@ -6,9 +6,12 @@ import asyncio
 import contextlib
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from app.auth.api_keys import ApiKeyError, ApiKeys
+from app.auth.identity import Identities
 from app.gateway.application import create_app
+from app.gateway.callers import Callers
 from app.gateway.certificate import follow
 from app.gateway.metrics import GatewayMetrics
 from app.gateway.readiness import Readiness
@@ -24,15 +27,24 @@ from app.pipeline.redis_queue import RedisQueue
 from app.platforms.generic import GenericEvents
 from app.platforms.standard_webhooks import SecretError, parse_secrets
 from app.settings import GatewaySettings, SettingsError, load
+from app.tasks.actions import registry as actions
 from app.telemetry.emf import emf_for, emitting, ignore
 from app.telemetry.logs import configure, get_logger
 from app.telemetry.metrics import new_registry
+from app.tenants.access import AccessError, Sources
+from app.tenants.reloading import Reloading
+
+if TYPE_CHECKING:
+    from app.auth.bearer_tokens import BearerTokens
 
 EXIT_CONFIGURATION = 2
 
 
 async def main(settings: GatewaySettings) -> int:
     keys = ApiKeys.parse(settings.api_key.get_secret_value())
+    sources = Sources(tenants_file=settings.tenants_file, roles_file=settings.roles_file, actions=actions())
+    reloading = Reloading(sources, sources.load())
+    tokens = _tokens(settings)
     platforms = {}
     if settings.generic_webhook_secret is not None:
         events = GenericEvents(parse_secrets(settings.generic_webhook_secret.get_secret_value()))
@@ -58,7 +70,7 @@ async def main(settings: GatewaySettings) -> int:
     queue_metrics = QueueMetrics(registry, queue)
     async with client_for(settings.inference_url) as http:
         app = create_app(
-            keys=keys,
+            callers=Callers(Identities(keys, reloading.access, tokens), reloading.access),
             platforms=platforms,
             queue=queue,
             answerer=AnswerClient(http, settings.inference_url, settings.inference_api_key, settings.inference_timeout_seconds),
@@ -66,7 +78,9 @@ async def main(settings: GatewaySettings) -> int:
             lifecycle=lifecycle,
             metrics=GatewayMetrics(registry, emf.observer("ApiSeconds") if emf else ignore),
         )
-        following = asyncio.create_task(follow(tls, certificate, private_key)) if tls and certificate and private_key else None
+        following = [asyncio.create_task(reloading.run())]
+        if tls and certificate and private_key:
+            following.append(asyncio.create_task(follow(tls, certificate, private_key)))
         try:
             async with (
                 exposing(registry, settings.host, settings.metrics_port, queue_metrics.refresh),
@@ -82,11 +96,21 @@ async def main(settings: GatewaySettings) -> int:
                     notice_seconds=settings.notice_seconds,
                 )
         finally:
-            if following:
-                following.cancel()
+            for task in following:
+                task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
-                    await following
+                    await task
+            if tokens is not None:
+                await tokens.aclose()
             await redis.close()
+
+
+def _tokens(settings: GatewaySettings) -> BearerTokens | None:
+    if settings.oidc_issuer is None and settings.oidc_audience is None:
+        return None
+    from app.auth.bearer_tokens import BearerTokens  # PyJWT: a gateway without an identity provider does without it
+
+    return BearerTokens.from_settings(settings)
 
 
 if __name__ == "__main__":
@@ -95,7 +119,7 @@ if __name__ == "__main__":
         settings = load(GatewaySettings, os.environ)
         configure("gateway", settings.log_level)
         code = run(main(settings))
-    except (SettingsError, ApiKeyError, SecretError, ServeError) as error:
+    except (SettingsError, AccessError, ApiKeyError, SecretError, ServeError) as error:
         print(f"gateway: {error}", file=sys.stderr)
         code = EXIT_CONFIGURATION
     sys.exit(code)

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from app.auth.principal import PRINCIPAL, Principal
+from app.gateway.callers import unknown_event
 from app.gateway.edge import RECEIVED
 from app.gateway.routes import ANSWER_BYTES, PLATFORMS
 from app.gateway.schemas import AnswerRequest, AnswerResponse, EventResponse, TraceResponse, answers
@@ -90,9 +91,7 @@ def router(queue: Queue, answerer: Answerer) -> APIRouter:
         except QueueUnavailable as error:
             raise _queue_unavailable(error) from None
         if trace is None:
-            raise ApiError(
-                404, "unknown_event", "no such event: it was never taken, or finished more than a day ago", param="key"
-            )
+            raise unknown_event()
         return JSONResponse(trace_body(trace))
 
     @routes.post(

@@ -8,10 +8,10 @@ from fastapi import FastAPI
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.types import ASGIApp
 
-from app.auth.api_keys import ApiKeys
 from app.gateway import api
+from app.gateway.callers import Callers
 from app.gateway.documentation import POLICY, openapi_of, page
-from app.gateway.edge import Edge
+from app.gateway.edge import Edge, Refused, nobody_hears
 from app.gateway.metrics import GatewayMetrics
 from app.gateway.readiness import Readiness
 from app.gateway.routes import RouteTable
@@ -46,13 +46,14 @@ def build(queue: Queue, answerer: Answerer, readiness: Readiness, lifecycle: Lif
 
 def create_app(
     *,
-    keys: ApiKeys,
+    callers: Callers,
     platforms: Mapping[str, PlatformEvents],
     queue: Queue,
     answerer: Answerer,
     readiness: Readiness,
     lifecycle: Lifecycle,
     metrics: GatewayMetrics,
+    refused: Refused = nobody_hears,
     table: RouteTable | None = None,
 ) -> ASGIApp:
     """Raises :class:`app.gateway.routes.RouteError` when a route has no entry in the table."""
@@ -60,7 +61,7 @@ def create_app(
     app = build(queue, answerer, readiness, lifecycle)
     _add_documentation(app, table)
     table.check(app)
-    return Edge(app, table, keys, platforms, metrics)
+    return Edge(app, table, callers, platforms, metrics, refused)
 
 
 def _add_documentation(app: FastAPI, table: RouteTable) -> None:

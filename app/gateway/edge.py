@@ -1,6 +1,7 @@
 """The outermost layer: every request is looked up, authenticated and measured before the application sees it.
 
-In this order: known path (404) and method (405); API key (401); declared size of the body (413); the platform's signature
+In this order: known path (404) and method (405); API key or token (401, 503), its permission (403) and whose event it asks for
+(404); declared size of the body (413); the platform's signature
 headers (401), and only then the body is read: its size (413, 415), its signature over the raw bytes (401), parsing (400).
 Every answer leaves with the security headers, and a line in the log that holds identifiers, a status and a duration,
 nothing of the content.
@@ -11,16 +12,16 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.auth.api_keys import ApiKeys
+from app.auth.principal import PRINCIPAL
+from app.gateway.callers import CallerRefused, Callers
 from app.gateway.metrics import GatewayMetrics
 from app.gateway.routes import NO_BODY, Authentication, Route, RouteTable
-from app.http.bearer import require_key
 from app.http.body import read_bytes, refuse_declared
 from app.http.errors import ApiError, render
 from app.http.health import LIVE_PATHS, READY_PATHS
@@ -41,22 +42,32 @@ SECURITY_HEADERS = {
 }
 
 
+Refused = Callable[[CallerRefused, str], None]
+
+
+def nobody_hears(_refusal: CallerRefused, _route: str) -> None:
+    return None
+
+
 class Edge:
-    """ASGI round the application. ``platforms`` by name: those whose secret is configured."""
+    """ASGI round the application. ``platforms`` by name: those whose secret is configured. ``refused`` hears of each request
+    that is refused because of who sent it, and of the route's template."""
 
     def __init__(
         self,
         app: ASGIApp,
         table: RouteTable,
-        keys: ApiKeys,
+        callers: Callers,
         platforms: Mapping[str, PlatformEvents],
         metrics: GatewayMetrics,
+        refused: Refused = nobody_hears,
     ) -> None:
         self._app = app
         self._metrics = metrics
         self._table = table
-        self._keys = keys
+        self._callers = callers
         self._platforms = dict(platforms)
+        self._refused = refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -73,9 +84,11 @@ class Edge:
 
         route: Route | None = None
         try:
-            route = self._admit(scope)
-            replayed = await self._authenticate(route, scope, receive)
+            route, parameters = self._find(scope)
+            replayed = await self._authenticate(route, parameters, scope, receive)
         except ApiError as refusal:
+            if isinstance(refusal, CallerRefused) and route is not None:
+                self._refused(refusal, route.path)
             await render(refusal)(scope, receive, sending)
         else:
             await self._app(scope, replayed, sending)
@@ -86,22 +99,22 @@ class Edge:
             write = log.debug if path in _PROBES else log.info
             write("request", milliseconds=round(seconds * 1000, 1))
 
-    def _admit(self, scope: Scope) -> Route:
-        method, path = scope["method"], scope["path"]
-        route, allowed = self._table.find(method, path)
-        if not allowed:
+    def _find(self, scope: Scope) -> tuple[Route, Mapping[str, str]]:
+        found = self._table.find(scope["method"], scope["path"])
+        if not found.allowed:
             raise ApiError(404, "not_found", "there is nothing at this path; GET /docs lists what there is")
-        if route is None:
-            methods = ", ".join(sorted(allowed))
+        if found.route is None:
+            methods = ", ".join(sorted(found.allowed))
             raise ApiError(
                 405, "method_not_allowed", f"the method is not allowed here; use {methods}", headers={"Allow": methods}
             )
-        return route
+        return found.route, found.parameters
 
-    async def _authenticate(self, route: Route, scope: Scope, receive: Receive) -> Receive:
+    async def _authenticate(self, route: Route, parameters: Mapping[str, str], scope: Scope, receive: Receive) -> Receive:
         """What the application receives, once it is known who asks."""
         if route.authentication is Authentication.API_KEY:
-            require_key(self._keys, Request(scope))
+            authorization = Request(scope).headers.getlist("authorization")
+            scope.setdefault("state", {})[PRINCIPAL] = await self._callers.admit(route, parameters, authorization)
         if route.limit == NO_BODY:
             _refuse_body(scope)
         if route.authentication is Authentication.PLATFORM:
@@ -119,7 +132,7 @@ class Edge:
             body = await read_bytes(request, route.limit)
             received = platform.receive(RawRequest(scope["headers"], scope["query_string"], body))
         except SignatureRefused as refusal:
-            raise ApiError(401, refusal.code, str(refusal)) from None
+            raise CallerRefused(401, refusal.code, str(refusal)) from None
         scope.setdefault("state", {})[RECEIVED] = received
 
         async def nothing_more() -> Message:

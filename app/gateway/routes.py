@@ -8,14 +8,16 @@ process rather than stand open. The OpenAPI document takes its security from her
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
+from app.auth.permissions import ASK, READ_EVENTS
 from app.http.health import LIVE_PATHS, READY_PATHS
 
 NO_BODY = 0
@@ -24,7 +26,7 @@ ANSWER_BYTES = 1024 * 1024
 
 
 class Authentication(StrEnum):
-    API_KEY = "api_key"  # Authorization: Bearer <key>
+    API_KEY = "api_key"  # Authorization: Bearer <key>, or a token of the identity provider
     PLATFORM = "platform"  # the platform's signature over the raw body
     NONE = "none"  # probes and documentation: nothing of anybody's can be read or changed there
 
@@ -35,13 +37,17 @@ class RouteError(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """``limit`` caps the body, in bytes. ``platform`` names the one whose signature proves the request."""
+    """``limit`` caps the body, in bytes. ``platform`` names the one whose signature proves the request. ``permission`` is what
+    the caller needs where a key or token proves it. ``event`` names the part of the path that is an event's key: for whom that
+    event is another tenant's, there is none."""
 
     method: str
     path: str  # as FastAPI writes it: {name} is one segment, {name:path} the rest
     authentication: Authentication
     limit: int = NO_BODY
     platform: str = ""
+    permission: str = ""
+    event: str = ""
 
 
 PLATFORMS = ("slack", "feishu")  # each has its events posted to a path of its own; the generic one's are posted to /events
@@ -51,28 +57,51 @@ ROUTES = (
         Route(method="POST", path=f"/events/{name}", authentication=Authentication.PLATFORM, platform=name, limit=EVENT_BYTES)
         for name in PLATFORMS
     ),
-    Route(method="POST", path="/api/v1/answer", authentication=Authentication.API_KEY, limit=ANSWER_BYTES),
-    Route(method="GET", path="/api/v1/events/{key:path}", authentication=Authentication.API_KEY),
+    Route(method="POST", path="/api/v1/answer", authentication=Authentication.API_KEY, permission=ASK, limit=ANSWER_BYTES),
+    Route(
+        method="GET",
+        path="/api/v1/events/{key:path}",
+        authentication=Authentication.API_KEY,
+        permission=READ_EVENTS,
+        event="key",
+    ),
     *(Route(method="GET", path=path, authentication=Authentication.NONE) for path in (*LIVE_PATHS, *READY_PATHS)),
     Route(method="GET", path="/docs", authentication=Authentication.NONE),
     Route(method="GET", path="/openapi.json", authentication=Authentication.NONE),
 )
 
 
+NO_PARAMETERS: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The entry of a request, the parts of its path by their names, and the methods that the path allows (none: there is no
+    such path)."""
+
+    route: Route | None
+    parameters: Mapping[str, str]
+    allowed: frozenset[str]
+
+
 class RouteTable:
+    """Raises :class:`RouteError` for an entry that takes a key from anybody: it must say what the key is to permit."""
+
     def __init__(self, routes: Iterable[Route] = ROUTES) -> None:
         self.routes = tuple(routes)
+        for route in self.routes:
+            if (route.authentication is Authentication.API_KEY) != bool(route.permission):
+                raise RouteError(f"{route.method} {route.path} needs a permission if, and only if, it takes an API key")
         self._patterns = [(_pattern(route.path), route) for route in self.routes]
 
-    def find(self, method: str, path: str) -> tuple[Route | None, frozenset[str]]:
-        """The entry of a request, and the methods that its path allows (none: there is no such path)."""
-        found, allowed = None, set()
+    def find(self, method: str, path: str) -> Found:
+        found, parameters, allowed = None, NO_PARAMETERS, set()
         for pattern, route in self._patterns:
-            if pattern.fullmatch(path):
+            if match := pattern.fullmatch(path):
                 allowed.add(route.method)
-                if route.method == method:
-                    found = found or route
-        return found, frozenset(allowed)
+                if found is None and route.method == method:
+                    found, parameters = route, match.groupdict()
+        return Found(found, parameters, frozenset(allowed))
 
     def entry(self, method: str, path: str) -> Route:
         """The entry that is written exactly so. Raises :class:`RouteError`."""
@@ -104,7 +133,9 @@ def _served(route: BaseRoute) -> Iterable[tuple[str, str]]:
 
 def _pattern(path: str) -> re.Pattern[str]:
     parts = re.split(r"(\{\w+(?::path)?\})", path)
-    return re.compile(
-        "".join((".+" if part.endswith(":path}") else "[^/]+") if part.startswith("{") else re.escape(part) for part in parts),
-        re.DOTALL,
-    )
+    return re.compile("".join(_group(part) if part.startswith("{") else re.escape(part) for part in parts), re.DOTALL)
+
+
+def _group(part: str) -> str:
+    name, _, kind = part.strip("{}").partition(":")
+    return f"(?P<{name}>{'.+' if kind else '[^/]+'})"

@@ -44,13 +44,29 @@ class Answer:
 
 def client_for(url: str) -> httpx2.AsyncClient:
     """A client of the service at ``url``. The environment's proxies apply, but not to this machine itself."""
-    return httpx2.AsyncClient(trust_env=not _is_loopback(httpx2.URL(url).host))
+    return httpx2.AsyncClient(trust_env=not is_loopback(httpx2.URL(url).host))
 
 
 async def post(
     client: httpx2.AsyncClient, url: str | httpx2.URL, body: bytes, headers: Mapping[str, str], timeout_seconds: float
 ) -> Answer:
     """POST ``body`` and read the answer, all within ``timeout_seconds``. Raises :class:`CallFailed`."""
+    return await exchange(client, "POST", url, body, headers, timeout_seconds)
+
+
+async def get(client: httpx2.AsyncClient, url: str | httpx2.URL, headers: Mapping[str, str], timeout_seconds: float) -> Answer:
+    """GET ``url``, under the same bounds. Raises :class:`CallFailed`."""
+    return await exchange(client, "GET", url, None, headers, timeout_seconds)
+
+
+async def exchange(
+    client: httpx2.AsyncClient,
+    method: str,
+    url: str | httpx2.URL,
+    body: bytes | None,
+    headers: Mapping[str, str],
+    timeout_seconds: float,
+) -> Answer:
     host = httpx2.URL(url).host
     # No decompression: a small answer must not become a large one.
     sent = {"Accept": "application/json", "Accept-Encoding": "identity", **headers}
@@ -60,7 +76,7 @@ async def post(
     try:
         async with (
             asyncio.timeout(timeout_seconds),
-            client.stream("POST", url, content=body, headers=sent, timeout=limits, follow_redirects=False) as response,
+            client.stream(method, url, content=body, headers=sent, timeout=limits, follow_redirects=False) as response,
         ):
             return Answer(response.status_code, response.headers, await _bounded(response))
     except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
@@ -80,7 +96,7 @@ async def _bounded(response: httpx2.Response) -> bytes:
     return bytes(body[:MAX_ANSWER_BYTES])
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -15,13 +15,16 @@ from starlette.routing import Mount
 from starlette.types import Message
 
 from app.auth.api_keys import ApiKeys
+from app.auth.identity import Identities
 from app.gateway.application import build
+from app.gateway.callers import Callers
 from app.gateway.edge import Edge
 from app.gateway.metrics import GatewayMetrics
 from app.gateway.routes import ROUTES, Authentication, Route, RouteError, RouteTable
 from app.http.health import Verdict
 from app.http.lifecycle import Lifecycle
 from app.pipeline.memory_queue import MemoryQueue
+from app.tenants.access import Sources
 
 
 async def ready() -> Verdict:
@@ -68,6 +71,18 @@ def test_an_entry_that_nothing_serves_stops_the_start() -> None:
         table.check(application())
 
 
+def test_an_entry_that_takes_an_api_key_says_what_the_key_must_permit_and_no_other_does() -> None:
+    for authentication, permission in ((Authentication.API_KEY, ""), (Authentication.NONE, "ask")):
+        with pytest.raises(RouteError, match="/odd"):
+            RouteTable([Route(method="GET", path="/odd", authentication=authentication, permission=permission)])
+
+
+def test_the_parts_of_a_path_are_found_by_their_names() -> None:
+    found = RouteTable().find("GET", "/api/v1/events/slack:T1:a/b")
+    assert found.route is not None and found.route.event == "key"
+    assert found.parameters == {"key": "slack:T1:a/b"}
+
+
 def test_only_probes_and_documentation_are_open() -> None:
     open_paths = {route.path for route in ROUTES if route.authentication is Authentication.NONE}
     probes = {"/healthz", "/health", "/v2/health/live", "/readyz", "/v2/health/ready"}
@@ -77,7 +92,9 @@ def test_only_probes_and_documentation_are_open() -> None:
 async def test_a_route_that_slipped_past_the_check_is_refused_all_the_same() -> None:
     app = application()
     app.add_api_route("/secret", lambda: "secret")
-    edge = Edge(app, RouteTable(), ApiKeys.parse("k" * 32), {}, GatewayMetrics(CollectorRegistry()))
+    access = Sources(tenants_file=None, roles_file=None, actions=("calendar.create",)).load()
+    callers = Callers(Identities(ApiKeys.parse("k" * 32), lambda: access), lambda: access)
+    edge = Edge(app, RouteTable(), callers, {}, GatewayMetrics(CollectorRegistry()))
     sent: list[Message] = []
 
     async def receive() -> Message:
