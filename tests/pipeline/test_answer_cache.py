@@ -264,6 +264,32 @@ async def test_when_the_one_who_asks_is_killed_another_takes_over(start: Start, 
     assert sum(process.counted().get("miss", 0) for process in processes) == 1
 
 
+async def test_one_who_was_stopped_and_wakes_late_is_answered_and_disturbs_nobody(
+    start: Start, emptied: Any, model_server: Any
+) -> None:
+    model_server.gate.clear()
+    stopped = await spawn(emptied, model_server, lease_seconds=1)
+    await asyncio.to_thread(model_server.asked.wait, PATIENT_SECONDS)
+    stopped.send_signal(signal.SIGSTOP)
+    process, waiter = start(emptied, lease_seconds=30), start(emptied)
+    second = asyncio.create_task(process.ask())
+    async with asyncio.timeout(PATIENT_SECONDS):
+        while len(model_server.prompts) < 2:  # noqa: ASYNC110 (another process's state)
+            await asyncio.sleep(0.01)
+    third = asyncio.create_task(waiter.ask())
+    await waits(waiter)
+    (lease,) = emptied.command("KEYS", f"{PREFIX}:lease:*")
+    token = emptied.command("GET", lease)
+    stopped.send_signal(signal.SIGCONT)
+    await asyncio.sleep(1)
+    assert emptied.command("GET", lease) == token, "the lease is not renewed, nor given back, by the one who lost it"
+    model_server.gate.set()
+    assert await asyncio.gather(second, third) == ["Paris."] * 2
+    output, _ = await stopped.communicate()
+    assert json.loads(output.splitlines()[-1])["answers"] == ["Paris."]
+    assert len(model_server.prompts) == 2
+
+
 async def test_one_who_asks_for_longer_than_the_lease_keeps_it(start: Start, emptied: Any, model_server: Any) -> None:
     model_server.gate.clear()
     leader, waiter = start(emptied, lease_seconds=0.6), start(emptied, lease_seconds=0.6)
