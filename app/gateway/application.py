@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from fastapi import FastAPI
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.types import ASGIApp
 
 from app.gateway import api
+from app.gateway.administration import administration_routes
 from app.gateway.callers import Callers
 from app.gateway.documentation import POLICY, openapi_of, page
 from app.gateway.edge import Edge, Refused, nobody_hears
@@ -20,6 +21,9 @@ from app.http.lifecycle import Lifecycle
 from app.pipeline.answer import Answerer
 from app.pipeline.queue import Queue
 from app.platforms.inbound import PlatformEvents
+from app.telemetry.audit.operation import NoAudit
+from app.telemetry.audit.record import Audit
+from app.tenants.tenant import Tenants
 
 DESCRIPTION = (
     "Ask a question and get a model's answer, or send a collaboration platform's events and have them answered or carried "
@@ -27,8 +31,20 @@ DESCRIPTION = (
 )
 
 
-def build(queue: Queue, answerer: Answerer, readiness: Readiness, lifecycle: Lifecycle) -> FastAPI:
-    """The application alone, without :class:`app.gateway.edge.Edge`: whoever serves it must put the edge round it."""
+def nobody() -> Tenants:
+    return Tenants(())
+
+
+def build(
+    queue: Queue,
+    answerer: Answerer,
+    readiness: Readiness,
+    lifecycle: Lifecycle,
+    tenants: Callable[[], Tenants] = nobody,
+    audit: Audit | None = None,
+) -> FastAPI:
+    """The application alone, without :class:`app.gateway.edge.Edge`: whoever serves it must put the edge round it. Without
+    ``audit`` the administration's routes answer 503."""
     app = FastAPI(
         title="Assistant",
         version="1",
@@ -40,6 +56,7 @@ def build(queue: Queue, answerer: Answerer, readiness: Readiness, lifecycle: Lif
     )
     errors.install(app)
     app.include_router(api.router(queue, answerer))
+    app.include_router(administration_routes(queue, tenants, audit or NoAudit()))
     app.include_router(health.router(lifecycle, readiness))
     return app
 
@@ -54,11 +71,13 @@ def create_app(
     lifecycle: Lifecycle,
     metrics: GatewayMetrics,
     refused: Refused = nobody_hears,
+    tenants: Callable[[], Tenants] = nobody,
+    audit: Audit | None = None,
     table: RouteTable | None = None,
 ) -> ASGIApp:
     """Raises :class:`app.gateway.routes.RouteError` when a route has no entry in the table."""
     table = table or RouteTable()
-    app = build(queue, answerer, readiness, lifecycle)
+    app = build(queue, answerer, readiness, lifecycle, tenants, audit)
     _add_documentation(app, table)
     table.check(app)
     return Edge(app, table, callers, platforms, metrics, refused)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from typing import Any
 
@@ -98,6 +98,7 @@ def _operations(document: Json) -> Iterator[str]:
             yield f'<h2><span class="method {escape(method)}">{escape(method.upper())}</span> <code>{escape(path)}</code>'
             yield f'<span class="{"key" if names else "open"}">{escape(label)}</span></h2>'
             yield f"<p><strong>{escape(operation.get('summary', ''))}.</strong> {_text(operation.get('description', ''))}</p>"
+            yield _parameters(document, operation.get("parameters", ()))
             if body := operation.get("requestBody"):
                 schema = _resolve(document, body["content"]["application/json"]["schema"])
                 yield "<h3>Body</h3>" + _fields(document, schema) + _example(schema)
@@ -115,6 +116,14 @@ def _authentication(document: Json) -> Iterator[str]:
         yield f"<tr><td>{escape(LABELS[Authentication(name)])}</td><td>{_text(scheme['description'])}</td></tr>"
     yield "</table><h2>Errors</h2><p>Every refusal has this body; <code>code</code> is stable.</p>"
     yield _example(document["components"]["schemas"]["ErrorResponse"])
+
+
+def _parameters(document: Json, parameters: Iterable[Json]) -> str:
+    fields = {
+        parameter["name"]: {"description": parameter.get("description", "")} | parameter["schema"] for parameter in parameters
+    }
+    required = [parameter["name"] for parameter in parameters if parameter.get("required")]
+    return "<h3>Parameters</h3>" + _fields(document, {"properties": fields, "required": required}) if fields else ""
 
 
 def _fields(document: Json, schema: Json) -> str:

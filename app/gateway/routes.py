@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
-from app.auth.permissions import ASK, READ_EVENTS
+from app.auth.permissions import ADMINISTER_DEAD_LETTERS, ADMINISTER_DISCARD, ADMINISTER_REPLAY, ASK, READ_EVENTS
 from app.http.health import LIVE_PATHS, READY_PATHS
 
 NO_BODY = 0
@@ -50,6 +50,13 @@ class Route:
     event: str = ""
 
 
+DEAD_LETTERS = "/api/v1/admin/dead-letters"
+
+
+def _administration(method: str, path: str, permission: str, event: str = "") -> Route:
+    return Route(method=method, path=path, authentication=Authentication.API_KEY, permission=permission, event=event)
+
+
 PLATFORMS = ("slack", "feishu")  # each has its events posted to a path of its own; the generic one's are posted to /events
 ROUTES = (
     Route(method="POST", path="/events", authentication=Authentication.PLATFORM, platform="generic", limit=EVENT_BYTES),
@@ -65,6 +72,10 @@ ROUTES = (
         permission=READ_EVENTS,
         event="key",
     ),
+    _administration("GET", DEAD_LETTERS, ADMINISTER_DEAD_LETTERS),
+    _administration("GET", f"{DEAD_LETTERS}/{{key:path}}", ADMINISTER_DEAD_LETTERS, event="key"),
+    _administration("POST", f"{DEAD_LETTERS}/{{key:path}}/replay", ADMINISTER_REPLAY, event="key"),
+    _administration("DELETE", f"{DEAD_LETTERS}/{{key:path}}", ADMINISTER_DISCARD, event="key"),
     *(Route(method="GET", path=path, authentication=Authentication.NONE) for path in (*LIVE_PATHS, *READY_PATHS)),
     Route(method="GET", path="/docs", authentication=Authentication.NONE),
     Route(method="GET", path="/openapi.json", authentication=Authentication.NONE),
