@@ -1,4 +1,4 @@
-"""The task library and the roles of the application, judged as they are going to be read."""
+"""The task library, the tenants and the roles of the application, judged as they are going to be read."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from policies.rules.application import wherever
 from policies.show import show
 
 DIRECTORY: Final = "TASKS_DIRECTORY"
+TENANTS: Final = "TENANTS_FILE"
+ROLES: Final = "ROLES_FILE"
 READ: Final = ".yaml"
 
 
@@ -39,28 +41,32 @@ def library_of_the_package() -> Verdict:
     return judge_library()
 
 
-def judge_roles(file: Path | None = None) -> Verdict:
-    """The roles in ``file``, or those that come with the application, by the application's own loader; and that what everybody
-    may do is named and is no administration."""
-    from app.auth import roles
+def judge_access(tenants: Path | None = None, roles: Path | None = None) -> Verdict:
+    """Tenants and roles of these files, or those that come with the application, by the application's own loader; and that what
+    everybody may do is named and is no administration."""
+    from app.auth.permissions import ADMINISTRATION, ALL
     from app.tasks.actions import registry
+    from app.tenants.access import AccessError, Sources
+    from app.tenants.libraries import libraries
 
+    # Secrets that the files refer to are where the processes run.
+    sources = Sources(tenants_file=tenants, roles_file=roles, actions=registry(), libraries=libraries(), environment=None)
     try:
-        loaded = roles.load_roles(file, registry())
-    except roles.RolesError as error:
+        access = sources.load()
+    except AccessError as error:
         return fail(*str(error).splitlines())
     reasons = []
-    for role in loaded.roles:
-        if role.is_everybodys and roles.ALL in role.permissions:
+    for role in access.roles.roles:
+        if role.is_everybodys and ALL in role.permissions:
             reasons.append(f"the role {show(role.name)} lets everybody do everything: name what they may do")
-        if role.is_everybodys and roles.ADMINISTER in role.permissions:
+        if role.is_everybodys and not role.permissions.isdisjoint(ADMINISTRATION):
             reasons.append(f"the role {show(role.name)} lets everybody administer: name who may")
     return fail(*reasons) if reasons else PASS
 
 
 @cache
-def roles_of_the_package() -> Verdict:
-    return judge_roles()
+def access_of_the_package() -> Verdict:
+    return judge_access()
 
 
 def library_of_process(process: Resource) -> Verdict:
@@ -69,6 +75,17 @@ def library_of_process(process: Resource) -> Verdict:
     environment = process.view.mapping("environment")
     folder = environment.text(DIRECTORY) if environment else None
     return judge_library(Path(folder)) if folder else library_of_the_package()
+
+
+def access_of_process(process: Resource) -> Verdict:
+    """Gateway and worker decide by the same files."""
+    if role_of(process.view) not in (Role.GATEWAY, Role.WORKER):
+        return PASS
+    environment = process.view.mapping("environment")
+    tenants, roles = (environment.text(name) if environment else None for name in (TENANTS, ROLES))
+    if tenants is None and roles is None:
+        return access_of_the_package()
+    return judge_access(*(Path(file) if file else None for file in (tenants, roles)))
 
 
 RULES: Final[tuple[Rule, ...]] = (
@@ -85,11 +102,11 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         id="A02",
         name="roles-bounded",
-        title="The roles of the application load, and everybody's role is bounded",
+        title="The tenants and roles of the application load, and everybody's role is bounded",
         severity=Severity.HIGH,
         controls=("5.15", "5.18", "8.3"),
-        remedy="in app/auth/roles.yaml name the permissions that everybody has, and by name who administers",
+        remedy="in app/auth/roles.yaml, or the file of ROLES_FILE, name what everybody may do, and by name who administers",
         link=links.ROLES,
-        **wherever(Role.WORKER, roles_of_the_package),
+        **wherever(Role.WORKER, access_of_the_package, access_of_process),
     ),
 )

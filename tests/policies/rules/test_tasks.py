@@ -85,11 +85,11 @@ ROLE = "- role: user\n  members: [everybody]\n  permissions: [ask]\n"
 
 def roles(folder: Path, text: str) -> Verdict:
     (folder / "roles.yaml").write_text(text, encoding="utf-8")
-    return tasks.judge_roles(folder / "roles.yaml")
+    return tasks.judge_access(roles=folder / "roles.yaml")
 
 
 def test_the_roles_of_the_package_pass_and_so_do_bounded_ones(tmp_path: Path) -> None:
-    assert tasks.judge_roles().outcome is Outcome.PASS
+    assert tasks.judge_access().outcome is Outcome.PASS
     assert roles(tmp_path, ROLE).outcome is Outcome.PASS
     operator = '- role: operator\n  members: ["generic:acme:alice"]\n  permissions: ["*"]\n'
     assert roles(tmp_path, ROLE + operator).outcome is Outcome.PASS
@@ -100,6 +100,7 @@ def test_the_roles_of_the_package_pass_and_so_do_bounded_ones(tmp_path: Path) ->
     [
         ('"*"', "the role user lets everybody do everything"),
         ("administer", "the role user lets everybody administer"),
+        ("administer:replay", "the role user lets everybody administer"),
         ("asks", 'unknown permission "asks"'),
         ("run:calendar.delete", 'unknown permission "run:calendar.delete"'),
     ],
@@ -108,3 +109,31 @@ def test_everybodys_role_is_bounded_and_its_permissions_are_known(tmp_path: Path
     verdict = roles(tmp_path, ROLE.replace("ask", granted))
     assert verdict.outcome is Outcome.FAIL
     assert words in "\n".join(verdict.reasons)
+
+
+TENANTS = "- name: acme\n  teams: [slack:T1]\n"
+TASKS_BESIDE = TENANTS + "  tasks: library\n"
+A02 = next(rule for rule in tasks.RULES if rule.id == "A02")
+
+
+@pytest.mark.parametrize("module", ["app.gateway", "app.pipeline"])
+def test_gateway_and_worker_are_judged_by_the_tenants_and_roles_that_they_are_given(tmp_path: Path, module: str) -> None:
+    (check,) = [check for check in A02.checks if process(module).type in check.types]
+    tenants, own = tmp_path / "tenants.yaml", tmp_path / "own.yaml"
+    tenants.write_text(TENANTS, encoding="utf-8")
+    own.write_text(ROLE.replace("everybody", "tenant:acme"), encoding="utf-8")
+    assert judge(check, process(module)).outcome is Outcome.PASS
+    assert judge(check, process(module, TENANTS_FILE=str(tenants), ROLES_FILE=str(own))).outcome is Outcome.PASS
+    verdict = judge(check, process(module, ROLES_FILE=str(own)))
+    assert 'unknown tenant "acme"' in "\n".join(verdict.reasons)
+    assert judge(check, process("app.inference", ROLES_FILE=str(own))).outcome is Outcome.PASS
+
+
+def test_a_tenants_task_library_is_judged_with_it(tmp_path: Path) -> None:
+    (tmp_path / "library").mkdir()
+    tenants = tmp_path / "tenants.yaml"
+    tenants.write_text(TASKS_BESIDE, encoding="utf-8")
+    (tmp_path / "library" / "own.yaml").write_text(TEMPLATE, encoding="utf-8")
+    assert tasks.judge_access(tenants).outcome is Outcome.PASS
+    (tmp_path / "library" / "own.yaml").write_text(TEMPLATE.replace("calendar.create", "calendar.creat"), encoding="utf-8")
+    assert 'tasks: own.yaml: template 1 "a": action.api: unknown action' in "\n".join(tasks.judge_access(tenants).reasons)
