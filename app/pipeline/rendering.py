@@ -73,14 +73,14 @@ def _markdown_block(block: Block, *, alternate: bool) -> str:
             return f"{fence}{language}{f' {caption}' if caption else ''}\n{text}\n{fence}"
         case Items(items=items, ordered=ordered, start=start):
             separator = "\n" if all(_is_short(blocks) for blocks in items) else "\n\n"
-            mark = _numbers(start, ")" if alternate else ".") if ordered else _bullets("*" if alternate else "-")
+            mark = _numbers(start, ")" if alternate else ".") if ordered else _bullets("+" if alternate else "-")
             return separator.join(_item(mark(index), blocks) for index, blocks in enumerate(items))
         case Quote(blocks=blocks):
-            return "\n".join(f"> {line}".rstrip() for line in _markdown(blocks).split("\n"))
+            return _quoted(_markdown(blocks))
         case Table(header=header, rows=rows):
             return "\n".join([_markdown_row(header), "|" + " --- |" * len(header), *map(_markdown_row, rows)])
         case Rule():
-            return "---"
+            return "***"  # of no sign that begins a list here
 
 
 def _is_short(blocks: Blocks) -> bool:
@@ -106,7 +106,13 @@ def _item(mark: str, blocks: Blocks) -> str:
 
 def _indented(mark: str, text: str) -> str:
     first, *others = text.split("\n")
-    return "\n".join([f"{mark}{first}".rstrip(), *(f"{' ' * len(mark)}{line}" if line else "" for line in others)])
+    return "\n".join(
+        [f"{mark}{first}" if first else mark.rstrip(), *(f"{' ' * len(mark)}{line}" if line else "" for line in others)]
+    )
+
+
+def _quoted(text: str) -> str:
+    return "\n".join(f"> {line}" if line else ">" for line in text.split("\n"))
 
 
 def _markdown_row(cells: tuple[Inlines, ...]) -> str:
@@ -187,7 +193,7 @@ def _plain_block(block: Block) -> str:
         case Paragraph(content=content) | Heading(content=content):
             return _plain_line(content)
         case CodeBlock(text=text, language=language, caption=caption):
-            return f"{language} {caption}\n{text}".strip() if caption else text
+            return f"{language} {caption}\n{text}".strip() if caption or not text else text
         case Items(items=items, ordered=ordered, start=start):
             mark = _numbers(start, ".") if ordered else _bullets("-")
             separator = "\n" if all(_is_short(blocks) for blocks in items) else "\n\n"
@@ -196,7 +202,7 @@ def _plain_block(block: Block) -> str:
                 for index, blocks in enumerate(items)
             )
         case Quote(blocks=blocks):
-            return "\n".join(f"> {line}".rstrip() for line in _plain(blocks).split("\n"))
+            return _quoted(_plain(blocks))
         case Table(header=header, rows=rows):
             return "\n".join(" | ".join(_plain_line(cell).replace("\n", " ") for cell in row) for row in (header, *rows))
         case Rule():
