@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry
 from app.pipeline.redis_client import RedisClient, connect
 from app.settings import RedisSettings
 from app.telemetry.audit import actions
-from app.telemetry.audit.heads import HEADS, HeadsUnavailable, RedisHeads
+from app.telemetry.audit.heads import HEADS, Anchored, HeadsUnavailable, RedisHeads
 from app.telemetry.audit.log import AuditLog, auditing, new_writer
 from app.telemetry.audit.metrics import AuditMetrics
 from app.telemetry.audit.notices import Notices
@@ -46,7 +46,7 @@ def records_in(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for file in sorted(folder.glob("*.jsonl")) for line in file.read_text().splitlines()]
 
 
-def flaws_in(folder: Path, heads: dict[str, Head] | None = None) -> list[str]:
+def flaws_in(folder: Path, heads: Anchored | None = None) -> list[str]:
     verification = Verification(heads)
     for path in sorted(folder.glob("*.jsonl")):
         with path.open("rb") as file:
@@ -313,9 +313,11 @@ async def test_the_head_follows_the_records_and_stands_at_the_last_when_the_proc
         await log.record(actions.TASK_RUN, actor="x")
         unanchored = registry.get_sample_value
         await until(lambda: unanchored("assistant_audit_unanchored") == 0)
-    heads = await RedisHeads(client).all()
+    heads = await RedisHeads(client).anchored()
     last = records_in(tmp_path / "a")[-1]
-    assert heads == {last["writer"]: Head(writer=last["writer"], seq=3, hash=last["hash"])}
+    assert heads.heads == {last["writer"]: Head(writer=last["writer"], seq=3, hash=last["hash"])}
+    assert heads.since is not None
+    assert heads.since <= datetime.now(UTC)
     assert flaws_in(tmp_path / "a", heads) == []
 
 
@@ -341,7 +343,7 @@ async def test_a_head_goes_forward_only(client: RedisClient) -> None:
     assert await heads.advance(two), "an answer that was lost"
     assert not await heads.advance(one)
     assert not await heads.advance(other)
-    assert await heads.all() == {"w": two}
+    assert (await heads.anchored()).heads == {"w": two}
 
 
 async def test_heads_of_processes_long_gone_are_forgotten(client: RedisClient) -> None:
@@ -349,13 +351,13 @@ async def test_heads_of_processes_long_gone_are_forgotten(client: RedisClient) -
     await heads.advance(Head(writer="old", seq=1, hash="a" * 64))
     await client.command("ZADD", "{assistant}:audit:moved", 1, "old")
     await heads.advance(Head(writer="new", seq=1, hash="b" * 64))
-    assert list(await heads.all()) == ["new"]
+    assert list((await heads.anchored()).heads) == ["new"]
 
 
 async def test_a_head_that_is_none_is_told(client: RedisClient) -> None:
     await client.command("HSET", HEADS, "w", "twelve")
     with pytest.raises(HeadsUnavailable, match="'w'"):
-        await RedisHeads(client).all()
+        await RedisHeads(client).anchored()
 
 
 async def test_a_flood_of_refusals_is_one_record_a_period_and_every_one_is_counted(on_disk: tuple[AuditLog, Disk]) -> None:

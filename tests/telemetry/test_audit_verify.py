@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.telemetry.audit import actions
+from app.telemetry.audit.__main__ import report
+from app.telemetry.audit.heads import Anchored, from_json, to_json
 from app.telemetry.audit.record import Entry, Head, canonical, digest, first, seal
 from app.telemetry.audit.verify import LONGEST_LINE, Verification, lines_of
 
@@ -49,7 +51,7 @@ def changed(line: bytes, *, rehash: bool = False, **values: Any) -> bytes:
 
 def found(lines: list[bytes], heads: dict[str, Head] | None = None, **options: Any) -> list[tuple[str, str, str]]:
     """(flaw, seq, line number) of each finding."""
-    verification = Verification(heads, **options)
+    verification = Verification(None if heads is None else Anchored(heads=heads), **options)
     verification.read("log", lines)
     verification.finish()
     for finding in verification.findings:
@@ -137,6 +139,15 @@ def test_a_writer_without_records_and_records_without_a_head_are_named() -> None
     lines = chain()
     gone = Head(writer="gone-1-00000000", seq=4, hash="a" * 64)
     assert found(lines, {gone.writer: gone}) == [("missing", "1-4", ""), ("unanchored", "6", "6")]
+
+
+def test_who_stopped_before_heads_were_kept_is_counted_and_no_flaw() -> None:
+    for since, expected in ((NOW, 0), (NOW + timedelta(milliseconds=1), 1)):
+        verification = Verification(Anchored(heads={}, since=since))
+        verification.read("log", chain())
+        verification.finish()
+        assert (verification.older, verification.flaws) == (expected, 1 - expected)
+        assert ("1 writer stopped before" in report(verification, anchored=True)) == bool(expected)
 
 
 def test_a_record_behind_the_last_one_is_named() -> None:
@@ -234,7 +245,7 @@ def test_the_command_says_that_a_folder_is_whole_or_prints_a_table(command: Any,
     (tmp_path / f"{WRITER}.2026-11-24.jsonl").write_bytes(b"".join(lines[:3]))
     (tmp_path / f"{WRITER}.2026-11-25.jsonl").write_bytes(b"".join(lines[3:]))
     heads = tmp_path / "heads.json"
-    heads.write_text(json.dumps({WRITER: {"seq": 6, "hash": head_of(lines[-1]).hash}}))
+    heads.write_text(to_json(Anchored(heads={WRITER: head_of(lines[-1])}, since=NOW)))
     done = command("verify", "--directory", str(tmp_path), "--heads", str(heads))
     assert (done.returncode, done.stdout) == (0, "6 records of 1 writer, unbroken (as far as each head is anchored).\n")
     (tmp_path / f"{WRITER}.2026-11-25.jsonl").write_bytes(b"".join(lines[3:5]))
@@ -261,7 +272,7 @@ def test_the_command_reads_exported_logs_from_standard_input(command: Any) -> No
     [
         (("verify",), "AUDIT_DIRECTORY is not set"),
         (("verify", "/nonexistent.log"), "/nonexistent.log: cannot be read (No such file or directory)"),
-        (("verify", "-", "--heads", "/dev/null"), "not a file of heads"),
+        (("verify", "-", "--heads", "/dev/null"), "not a file that"),
         (("verify", "-", "--directory", "/tmp"), "name --directory or files, not both"),
         (("verify", "-", "--heads", "redis"), "the heads cannot be read: Redis is not reachable"),
     ],
@@ -282,7 +293,7 @@ def test_heads_are_read_from_redis_and_put_away_as_a_file(command: Any, redis_se
         "REDIS_TIMEOUT_SECONDS": "5",
     }
     shown = command("heads", **environment)
-    assert json.loads(shown.stdout) == {WRITER: {"seq": 6, "hash": head_of(lines[-1]).hash}}
+    assert from_json(shown.stdout) == Anchored(heads={WRITER: head_of(lines[-1])})
     (tmp_path / "heads.json").write_text(shown.stdout)
     whole, cut = b"".join(lines), b"".join(lines[:-1])
     assert command("verify", "-", "--heads", "redis", stdin=whole, **environment).returncode == 0

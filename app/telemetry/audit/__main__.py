@@ -17,8 +17,7 @@ from pathlib import Path
 
 from app.pipeline.redis_client import connect
 from app.settings import RedisSettings, SettingsError, load
-from app.telemetry.audit.heads import HeadsUnavailable, RedisHeads, from_json, to_json
-from app.telemetry.audit.record import Head
+from app.telemetry.audit.heads import Anchored, HeadsUnavailable, RedisHeads, from_json, to_json
 from app.telemetry.audit.sinks import SUFFIX
 from app.telemetry.audit.verify import Finding, Verification, lines_of
 
@@ -44,8 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _verify(options: argparse.Namespace) -> int:
     # Before the records: those that are written meanwhile are then beyond the head, and not before it.
-    heads = _heads(options.heads)
-    verification = Verification(heads, partial=options.partial)
+    anchored = _heads(options.heads)
+    verification = Verification(anchored, partial=options.partial)
     if options.files:
         for name in options.files:
             _read(verification, name, mixed=True)
@@ -56,18 +55,20 @@ def _verify(options: argparse.Namespace) -> int:
             if path.suffix == SUFFIX:
                 _read(verification, str(path), mixed=False)
     verification.finish()
-    print(report(verification, anchored=heads is not None))
+    print(report(verification, anchored=anchored is not None))
     return FLAWED if verification.flaws else 0
 
 
 def report(verification: Verification, *, anchored: bool) -> str:
     counted = f"{_many(verification.records, 'record')} of {_many(verification.writers, 'writer')}"
+    older = f"\n{_many(verification.older, 'writer')} stopped before these heads were begun: compared with none."
+    note = older if verification.older else ""
     if not verification.flaws:
         beside = "as far as each head is anchored" if anchored else "compared with no heads: a cut end would not be seen"
-        return f"{counted}, unbroken ({beside})."
+        return f"{counted}, unbroken ({beside}).{note}"
     unnamed = verification.flaws - len(verification.findings)
     more = f"\n… and {unnamed} more" if unnamed else ""
-    return f"{table(verification.findings)}{more}\n\n{_many(verification.flaws, 'flaw')} in {counted}."
+    return f"{table(verification.findings)}{more}\n\n{_many(verification.flaws, 'flaw')} in {counted}.{note}"
 
 
 def table(findings: Sequence[Finding]) -> str:
@@ -85,19 +86,19 @@ def _read(verification: Verification, name: str, *, mixed: bool) -> None:
         verification.read(name, lines_of(file), mixed=mixed)
 
 
-def _heads(where: str) -> dict[str, Head] | None:
+def _heads(where: str) -> Anchored | None:
     if where == "none":
         return None
     return _anchored(os.environ) if where == "redis" else from_json(Path(where).read_text(encoding="utf-8", errors="replace"))
 
 
-def _anchored(environment: Mapping[str, str]) -> dict[str, Head]:
+def _anchored(environment: Mapping[str, str]) -> Anchored:
     settings = load(RedisSettings, environment)
 
-    async def read() -> dict[str, Head]:
+    async def read() -> Anchored:
         client = connect(settings)
         try:
-            return await RedisHeads(client).all()
+            return await RedisHeads(client).anchored()
         finally:
             await client.close()
 

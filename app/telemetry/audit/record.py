@@ -87,7 +87,7 @@ def seal(entry: Entry, after: Head, at: datetime) -> Record:
         "v": VERSION,
         "writer": after.writer,
         "seq": seq,
-        "at": at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "at": stamp(at),
         "action": entry.action,
         "actor": bounded(entry.actor),
         "tenant": bounded(entry.tenant),
@@ -99,6 +99,11 @@ def seal(entry: Entry, after: Head, at: datetime) -> Record:
     values["hash"] = digest(values)
     line = f"{canonical(values)}\n".encode("ascii")
     return Record(head=Head(writer=after.writer, seq=seq, hash=values["hash"]), at=at, line=line)
+
+
+def stamp(moment: datetime) -> str:
+    """UTC to the millisecond; of two such texts the smaller is the earlier."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def digest(values: Mapping[str, Any]) -> str:

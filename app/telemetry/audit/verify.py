@@ -11,7 +11,8 @@ from enum import StrEnum
 from typing import Any, BinaryIO, Final
 
 from app.telemetry.audit.actions import PROCESS_STOPPED
-from app.telemetry.audit.record import NOTHING_BEFORE, VERSION, Head, digest
+from app.telemetry.audit.heads import Anchored
+from app.telemetry.audit.record import NOTHING_BEFORE, VERSION, digest, stamp
 
 LONGEST_LINE: Final = 256 * 1024  # bytes; a record with every detail at its longest has less
 MOST_FINDINGS: Final = 1000  # named; the others are counted
@@ -57,21 +58,25 @@ class _Chain:
     seq: int = 0
     hash: str = NOTHING_BEFORE
     place: str = ""
+    at: str = ""
     edited: bool = False  # the record at ``seq``
     stopped: bool = False
     gaps: list[_Gap] = field(default_factory=list)
 
 
 class Verification:
-    """``heads``: None where none are compared. ``partial``: the lines are a part of a log, so that a chain may begin anywhere
-    and a writer be absent. Feed it with :meth:`read`, file after file in the order they were written, then :meth:`finish`."""
+    """``anchored``: None where no heads are compared. ``partial``: the lines are a part of a log, so that a chain may begin
+    anywhere and a writer be absent. Feed it with :meth:`read`, file after file in the order they were written, then
+    :meth:`finish`."""
 
-    def __init__(self, heads: Mapping[str, Head] | None = None, *, partial: bool = False) -> None:
-        self._heads = heads
+    def __init__(self, anchored: Anchored | None = None, *, partial: bool = False) -> None:
+        self._heads = None if anchored is None else anchored.heads
+        self._since = stamp(anchored.since) if anchored is not None and anchored.since else ""
         self._partial = partial
         self._chains: dict[str, _Chain] = {}
         self.records = 0
         self.flaws = 0
+        self.older = 0  # writers that had stopped before heads were kept
         self.findings: list[Finding] = []
 
     @property
@@ -107,7 +112,11 @@ class Verification:
                 words = f"the head says {head.seq}, the records end at {reached.seq}"
                 self._found(Flaw.TRUNCATED, writer, seqs, reached.place, words)
         for writer, chain in self._chains.items():
-            if writer not in self._heads:
+            if writer in self._heads:
+                continue
+            if chain.at < self._since:
+                self.older += 1
+            else:
                 self._found(Flaw.UNANCHORED, writer, str(chain.seq), chain.place, "no head is anchored of this writer")
 
     def _take(self, line: bytes, place: str) -> None:
@@ -146,7 +155,7 @@ class Verification:
                 self._found(Flaw.REPLACED, writer, "1", place, "the first record follows one, and there is none before it")
         if chain.stopped:
             self._found(Flaw.CONTINUED, writer, str(seq), place, f"comes after {PROCESS_STOPPED}, the writer's last")
-        chain.seq, chain.hash, chain.place, chain.edited = seq, stated, place, edited
+        chain.seq, chain.hash, chain.place, chain.at, chain.edited = seq, stated, place, values["at"], edited
         chain.stopped = values["action"] == PROCESS_STOPPED
         self._compare(writer, seq, stated, place)
 
