@@ -39,7 +39,7 @@ def boundary_before(text: str, index: int) -> int:
 def _extends(character: str) -> bool:
     return (
         unicodedata.category(character) in ("Mn", "Me", "Mc")
-        or character in (ZERO_WIDTH_JOINER, ZERO_WIDTH_NON_JOINER)
+        or character in (ZERO_WIDTH_JOINER, ZERO_WIDTH_NON_JOINER, "\u0e33", "\u0eb3")  # the vowel am of Thai and Lao
         or "\U0001f3fb" <= character <= "\U0001f3ff"  # skin tones
         or "\U000e0020" <= character <= "\U000e007f"  # tags
         or "\uff9e" <= character <= "\uff9f"  # half-width voicing marks

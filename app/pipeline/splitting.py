@@ -206,6 +206,7 @@ def _tear_items(block: Items, room: _Room) -> tuple[Blocks, Blocks]:
         inside = replace(
             room,
             size=lambda blocks: room.size((replace(block, items=(*items[:count], blocks)),)),
+            alone=lambda blocks: room.alone((replace(block, items=(blocks,), start=block.start + count),)),
             empty=room.empty and not count,
         )
         head, tail = _take(items[count], inside)
