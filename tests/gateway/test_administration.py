@@ -13,16 +13,26 @@ from urllib.parse import quote
 import httpx2
 import pytest
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.auth.api_keys import ApiKeys, TenantKey, parse_digests
+from app.auth.identity import Identities
 from app.auth.principal import OPERATOR, PRINCIPAL, Principal
-from app.gateway.administration import DEAD_LETTERS, administration_routes
+from app.auth.roles import Role, Roles
+from app.gateway.administration import administration_routes
+from app.gateway.application import create_app
+from app.gateway.callers import Callers
+from app.gateway.metrics import GatewayMetrics
+from app.gateway.routes import DEAD_LETTERS
 from app.http import errors
+from app.http.lifecycle import Lifecycle
 from app.pipeline.event import Event
 from app.pipeline.memory_queue import MemoryQueue
 from app.pipeline.queue import QueueUnavailable, State
 from app.telemetry.audit.operation import NoAudit
 from app.telemetry.audit.record import AuditUnavailable, Detail, Entry
+from app.tenants.access import Access
 from app.tenants.tenant import Tenant, Tenants
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -300,3 +310,83 @@ async def test_whom_the_edge_did_not_let_in_sees_nothing(office: Office, set_asi
 @pytest.mark.parametrize("key", ["x" * 513, "slack:T1:\x00", "slack", "replay"])
 async def test_a_key_that_can_be_none_is_404(office: Office, key: str) -> None:
     assert (await office.call("GET", key)).status_code == 404
+
+
+KEYS = {
+    "operator": "operator-key-canary-0",
+    "clerk": "clerk-key-canary-0000",
+    "chief": "chief-key-canary-0000",
+    "guest": "guest-key-canary-0000",
+}
+MAY = {
+    "operator": {"list", "show", "replay", "discard"},
+    "chief": {"list", "show", "replay", "discard"},
+    "clerk": {"list", "show"},
+    "guest": set(),
+    "chief, limited": {"list", "show", "replay"},
+}
+CALLS = {
+    "list": ("GET", "", ""),
+    "show": ("GET", "key", ""),
+    "replay": ("POST", "key", "/replay"),
+    "discard": ("DELETE", "key", ""),
+}
+
+
+def behind_the_edge(queue: MemoryQueue, audit: Kept) -> httpx2.AsyncClient:
+    """The gateway with its edge, three keys of the tenant "sales" and what their roles permit."""
+    tenant_keys = tuple(
+        TenantKey(name=name, tenant="sales", digests=parse_digests(secret), scopes=scopes)
+        for name, secret, scopes in (
+            ("chief", KEYS["chief"], None),
+            ("clerk", KEYS["clerk"], None),
+            ("guest", KEYS["guest"], None),
+            ("chief", f"{KEYS['chief']}-limited", frozenset({"administer:dead-letters", "administer:replay"})),
+        )
+    )
+    tenants = Tenants([Tenant(name="sales", teams=frozenset({"slack:T1"}), keys=tenant_keys)])
+    roles = Roles(
+        (
+            Role(name="operator", members=frozenset({"key:operator"}), permissions=frozenset({"*"})),
+            Role(name="chief", members=frozenset({"key:chief"}), permissions=frozenset({"administer"})),
+            Role(name="clerk", members=frozenset({"key:clerk"}), permissions=frozenset({"administer:dead-letters"})),
+            Role(name="user", members=frozenset({"everybody"}), permissions=frozenset({"ask", "read:events"})),
+        )
+    )
+    access = Access(tenants, roles)
+    app = create_app(
+        callers=Callers(Identities(ApiKeys.parse(KEYS["operator"]), lambda: access), lambda: access),
+        platforms={},
+        queue=queue,
+        answerer=None,  # type: ignore[arg-type]
+        readiness=None,  # type: ignore[arg-type]
+        lifecycle=Lifecycle(),
+        metrics=GatewayMetrics(CollectorRegistry()),
+        tenants=lambda: access.tenants,
+        audit=audit,
+    )
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://gateway")
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("who", MAY)
+async def test_each_route_is_open_to_who_has_its_permission_and_to_nobody_else(
+    office: Office, audit: Kept, set_aside: SetAsideEvent, who: str, call: str
+) -> None:
+    key = await set_aside("1")
+    method, part, then = CALLS[call]
+    secret = KEYS[who] if who in KEYS else f"{KEYS['chief']}-limited"
+    async with behind_the_edge(office.queue, audit) as client:
+        path = DEAD_LETTERS + (f"/{quote(key, safe='')}" if part else "") + then
+        response = await client.request(method, path, headers={"Authorization": f"Bearer {secret}"})
+    assert response.status_code == (200 if call in MAY[who] else 403)
+    assert {entry.actor for entry in audit.entries} == ({f"key:{who.split(',')[0]}"} if call in MAY[who] else set())
+    assert "canary" not in str(audit.entries)
+    if call not in MAY[who]:
+        assert [aside.key for aside in await office.queue.set_aside()] == [key]
+
+
+async def test_without_a_key_nothing_is_there_to_be_seen(office: Office, audit: Kept, set_aside: SetAsideEvent) -> None:
+    await set_aside("1")
+    async with behind_the_edge(office.queue, audit) as client:
+        assert (await client.get(DEAD_LETTERS)).status_code == 401
