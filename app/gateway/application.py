@@ -13,6 +13,7 @@ from app.gateway.administration import administration_routes
 from app.gateway.callers import Callers
 from app.gateway.documentation import POLICY, openapi_of, page
 from app.gateway.edge import Edge, Refused, nobody_hears
+from app.gateway.installation import Installing, installation_routes
 from app.gateway.metrics import GatewayMetrics
 from app.gateway.readiness import Readiness
 from app.gateway.routes import RouteTable
@@ -42,6 +43,7 @@ def build(
     lifecycle: Lifecycle,
     tenants: Callable[[], Tenants] = nobody,
     audit: Audit | None = None,
+    installer: Installing | None = None,
 ) -> FastAPI:
     """The application alone, without :class:`app.gateway.edge.Edge`: whoever serves it must put the edge round it. Without
     ``audit`` the administration's routes answer 503."""
@@ -57,6 +59,7 @@ def build(
     errors.install(app)
     app.include_router(api.router(queue, answerer))
     app.include_router(administration_routes(queue, tenants, audit or NoAudit()))
+    app.include_router(installation_routes(installer))
     app.include_router(health.router(lifecycle, readiness))
     return app
 
@@ -73,11 +76,12 @@ def create_app(
     refused: Refused = nobody_hears,
     tenants: Callable[[], Tenants] = nobody,
     audit: Audit | None = None,
+    installer: Installing | None = None,
     table: RouteTable | None = None,
 ) -> ASGIApp:
     """Raises :class:`app.gateway.routes.RouteError` when a route has no entry in the table."""
     table = table or RouteTable()
-    app = build(queue, answerer, readiness, lifecycle, tenants, audit)
+    app = build(queue, answerer, readiness, lifecycle, tenants, audit, installer)
     _add_documentation(app, table)
     table.check(app)
     return Edge(app, table, callers, platforms, metrics, refused)

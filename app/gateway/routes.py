@@ -28,6 +28,7 @@ ANSWER_BYTES = 1024 * 1024
 class Authentication(StrEnum):
     API_KEY = "api_key"  # Authorization: Bearer <key>, or a token of the identity provider
     PLATFORM = "platform"  # the platform's signature over the raw body
+    OAUTH_STATE = "installation"  # a browser, by the state of an installation that began here: the route itself checks it
     NONE = "none"  # probes and documentation: nothing of anybody's can be read or changed there
 
 
@@ -57,6 +58,7 @@ def _administration(method: str, path: str, permission: str, event: str = "") ->
     return Route(method=method, path=path, authentication=Authentication.API_KEY, permission=permission, event=event)
 
 
+INSTALLATION_PATHS = ("/oauth/{platform}/start", "/oauth/{platform}/callback")
 PLATFORMS = ("slack", "feishu")  # each has its events posted to a path of its own; the generic one's are posted to /events
 ROUTES = (
     Route(method="POST", path="/events", authentication=Authentication.PLATFORM, platform="generic", limit=EVENT_BYTES),
@@ -77,6 +79,7 @@ ROUTES = (
     _administration("POST", f"{DEAD_LETTERS}/{{key:path}}/replay", ADMINISTER_REPLAY, event="key"),
     _administration("DELETE", f"{DEAD_LETTERS}/{{key:path}}", ADMINISTER_DISCARD, event="key"),
     *(Route(method="GET", path=path, authentication=Authentication.NONE) for path in (*LIVE_PATHS, *READY_PATHS)),
+    *(Route(method="GET", path=path, authentication=Authentication.OAUTH_STATE) for path in INSTALLATION_PATHS),
     Route(method="GET", path="/docs", authentication=Authentication.NONE),
     Route(method="GET", path="/openapi.json", authentication=Authentication.NONE),
 )

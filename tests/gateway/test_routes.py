@@ -20,7 +20,7 @@ from app.gateway.application import build
 from app.gateway.callers import Callers
 from app.gateway.edge import Edge
 from app.gateway.metrics import GatewayMetrics
-from app.gateway.routes import ROUTES, Authentication, Route, RouteError, RouteTable
+from app.gateway.routes import INSTALLATION_PATHS, ROUTES, Authentication, Route, RouteError, RouteTable
 from app.http.health import Verdict
 from app.http.lifecycle import Lifecycle
 from app.pipeline.memory_queue import MemoryQueue
@@ -122,7 +122,7 @@ def test_openapi_is_complete_and_says_how_each_operation_is_authenticated(gatewa
     document = gateway.client.get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")
     entries = {(route.method, route.path.replace(":path}", "}")): route for route in ROUTES}
-    hidden = {"/docs", "/openapi.json"}
+    hidden = {"/docs", "/openapi.json", *INSTALLATION_PATHS}  # pages for people
     listed = {(method.upper(), path) for path, operations in document["paths"].items() for method in operations}
     assert listed == {pair for pair in entries if pair[1] not in hidden}
     for path, operations in document["paths"].items():
