@@ -217,6 +217,7 @@ async def test_the_bound_counts_none_that_expired(start: Start, emptied: Any, mo
     emptied.command("DEL", f"{PREFIX}:answer:{key}")
     emptied.command("ZADD", f"{PREFIX}:ends", 1, key)
     age(emptied, 10_000)
+    emptied.command("ZINCRBY", f"{PREFIX}:used", 5_000, key)  # used after the other, and yet gone
     await process.ask("three")
     asked = len(model_server.prompts)
     await process.ask("two")
@@ -306,8 +307,9 @@ async def test_one_who_asks_for_longer_than_the_lease_keeps_it(start: Start, emp
 
 
 async def test_when_the_one_who_asks_is_called_off_the_next_takes_over_at_once(
-    process: Process, other: Process, model_server: Any
+    start: Start, emptied: Any, model_server: Any
 ) -> None:
+    process, other = start(emptied, lease_seconds=600), start(emptied, lease_seconds=600)
     model_server.gate.clear()
     first = asyncio.create_task(process.ask())
     await asyncio.to_thread(model_server.asked.wait, PATIENT_SECONDS)
