@@ -227,6 +227,14 @@ async def test_what_cannot_be_written_is_refused_counted_and_told_by_the_next_re
     assert disk.records[-1]["action"] == "task.run"
 
 
+async def test_a_defect_of_one_caller_is_not_waited_for_and_leaves_the_chain_whole(on_disk: tuple[AuditLog, Disk]) -> None:
+    log, disk = on_disk
+    with pytest.raises(AuditUnavailable, match="TypeError"):
+        await log.record(actions.TASK_RUN, actor=None)  # type: ignore[arg-type]
+    await log.record(actions.TASK_RUN, actor="x")
+    assert [record["seq"] for record in disk.records] == [1, 2, 3]
+
+
 async def test_half_a_record_is_taken_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registry: CollectorRegistry
 ) -> None:

@@ -176,6 +176,16 @@ def test_a_line_that_is_no_record_is_named(line: bytes) -> None:
     assert number == "1"
 
 
+def test_a_record_without_its_end_is_told_as_that() -> None:
+    lines = chain()
+    verification = Verification()
+    verification.read("log", [*lines[:5], lines[5][:50]])
+    verification.finish()
+    (finding,) = verification.findings
+    assert (finding.flaw, finding.place) == ("unreadable", "log:6")
+    assert "verify again" in finding.words
+
+
 def test_a_format_of_another_version_is_named_as_that() -> None:
     lines = chain()
     lines[5] = changed(lines[5], v=2)

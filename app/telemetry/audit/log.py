@@ -126,7 +126,7 @@ class AuditLog:
                 entries.insert(0, Entry(action=RECORDS_LOST, actor=PROCESS, outcome="failed", details={"count": lost}))
             try:
                 await asyncio.get_running_loop().run_in_executor(self._thread, self._write, entries)
-            except OSError as error:
+            except Exception as error:  # whatever it was, those who wait hear of it, and the chain is as it was
                 self._refuse(batch, error)
                 continue
             self._lost -= lost
@@ -149,10 +149,10 @@ class AuditLog:
         self._sink.write(b"".join(lines), at.date())
         self._head = head
 
-    def _refuse(self, batch: Sequence[_Waiting], error: OSError) -> None:
+    def _refuse(self, batch: Sequence[_Waiting], error: Exception) -> None:
         self._lost += len(batch)
         self._metrics.failed(len(batch))
-        reason = error.strerror or type(error).__name__
+        reason = getattr(error, "strerror", None) or type(error).__name__
         get_logger().error("audit_not_written", reason=reason, records=len(batch))
         for waiting in batch:
             if not waiting.done.done():

@@ -122,7 +122,8 @@ class Verification:
     def _take(self, line: bytes, place: str) -> None:
         values = _parsed(line)
         if values is None or values.get("audit") is not True:
-            self._found(Flaw.UNREADABLE, "", "", place, "no record: not the JSON object that one is")
+            cut = "" if line.endswith(b"\n") else ", and without an end: cut off, or being written now (then verify again)"
+            self._found(Flaw.UNREADABLE, "", "", place, f"no record: not the JSON object that one is{cut}")
         elif values.get("v") != VERSION:
             self._found(Flaw.UNKNOWN_FORMAT, "", "", place, f"this program reads format {VERSION}; the record has another")
         elif not _is_record(values):
