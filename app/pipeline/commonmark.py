@@ -22,7 +22,7 @@ from markdown_it.utils import EnvType
 
 SCHEMES = ("http://", "https://", "mailto:")
 CONTAINER_LEVELS = 24  # a quote counts one, a list two; markdown-it drops what lies deeper than its own limit
-PARSER_LEVELS = 100
+PARSER_LEVELS = 40  # bounds the time that brackets take which never close
 
 BlockRule = Callable[[StateBlock, int, int, bool], bool]
 

@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from written_answers import ANSWERS, holds, letters
 
@@ -129,11 +129,13 @@ def test_no_text_is_too_odd_to_read(mark: str) -> None:
     assert "deep" in to_markdown(document)
 
 
+@settings(deadline=None)
 @given(ANSWERS)
 def test_every_letter_and_digit_of_an_answer_is_in_the_tree_in_order(source: str) -> None:
     assert holds(text_of(parse(source)), letters(source))
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("ab你\n\n \t*_`~#>-+=|[]()!<\\:/'\".") | st.characters(categories=["L"]), max_size=80))
 @example("a|b\n-|-\nc|d|e|f")
 @example("[a](https://b.example 'c')")
@@ -141,6 +143,7 @@ def test_every_letter_of_any_text_is_in_the_tree_in_order(source: str) -> None:
     assert holds(text_of(parse(source)), letters(source))
 
 
+@settings(deadline=None)
 @given(ANSWERS)
 def test_markdown_and_plain_text_hold_every_letter_and_digit(source: str) -> None:
     document = parse(source)
@@ -148,6 +151,7 @@ def test_markdown_and_plain_text_hold_every_letter_and_digit(source: str) -> Non
     assert holds(to_plain(document), letters(source.replace("~~~~python", "~~~~")))  # which says how to show it
 
 
+@settings(deadline=None)
 @given(ANSWERS)
 def test_the_markdown_of_a_document_reads_as_the_same_document(source: str) -> None:
     document = parse(source)

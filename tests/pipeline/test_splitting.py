@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from written_answers import ANSWERS, GLYPHS_SHOWN, holds, letters
 
@@ -29,6 +29,7 @@ def pieces(source: str, limit: int, measure: Callable[[str], int] = characters) 
     return list(found)
 
 
+@settings(deadline=None)
 @given(ANSWERS, st.sampled_from(MEASURES), st.integers(64, 600))
 def test_pieces_hold_all_text_within_the_limit_and_none_is_empty(
     source: str, measure: Callable[[str], int], limit: int
@@ -39,18 +40,21 @@ def test_pieces_hold_all_text_within_the_limit_and_none_is_empty(
     assert holds("".join(found), letters(source))
 
 
+@settings(deadline=None)
 @given(ANSWERS, st.sampled_from(MEASURES), st.integers(64, 600))
 def test_every_piece_closes_the_fences_that_it_opens(source: str, measure: Callable[[str], int], limit: int) -> None:
     for piece in split(parse(source), limit, measure, to_markdown):
         assert parse(piece + "\n\nbehind").blocks[-1] == Paragraph((Text("behind"),))
 
 
+@settings(deadline=None)
 @given(ANSWERS, st.sampled_from([utf8_bytes, characters, utf16_units]), st.integers(200, 600))
 def test_no_character_that_a_reader_sees_as_one_is_torn(source: str, measure: Callable[[str], int], limit: int) -> None:
     joined = "".join(split(parse(source), limit, measure, to_markdown))
     assert all(joined.count(glyph) >= source.count(glyph) for glyph in GLYPHS_SHOWN)
 
 
+@settings(deadline=None)
 @given(ANSWERS, st.integers(160, 600))
 def test_a_format_that_needs_room_of_its_own_gets_it(source: str, limit: int) -> None:
     found = split(parse(source), limit, utf8_bytes, enveloped)
@@ -58,6 +62,7 @@ def test_a_format_that_needs_room_of_its_own_gets_it(source: str, limit: int) ->
     assert holds("".join(json.loads(piece)["text"] for piece in found), letters(source))
 
 
+@settings(deadline=None)
 @given(ANSWERS, st.integers(64, 600))
 def test_plain_text_is_split_as_well(source: str, limit: int) -> None:
     found = split(parse(source), limit, utf16_units, to_plain)
