@@ -157,7 +157,8 @@ def _quota(entry: Form) -> Quota:
     messages = quota.values.get("messagesPerMinute")
     if isinstance(messages, int) and not isinstance(messages, bool) and 1 <= messages <= MOST_MESSAGES:
         return Quota(messages)
-    came = messages if isinstance(messages, int | float) else f"is {kind_of(messages)}"
+    number = isinstance(messages, int | float) and not isinstance(messages, bool)
+    came = messages if number else f"is {kind_of(messages)}"
     quota.wrong("messagesPerMinute", f"{came}; a whole number from 1 to {MOST_MESSAGES} is expected")
     return Quota()
 

@@ -18,7 +18,7 @@ from app.tenants.access import Access, AccessError, Sources
 from app.tenants.changes import Change, changes
 from app.tenants.file import digest_of
 
-LOOK_SECONDS: Final = 2.0
+LOOK_SECONDS = 2.0
 LOGGED_MISTAKES: Final = 20
 
 Changed = Callable[[tuple[Change, ...]], Awaitable[None]]
@@ -42,12 +42,10 @@ class Reloading:
         *,
         changed: Changed = _nobody_hears,
         failed: Failed = _nobody_hears,
-        look_seconds: float = LOOK_SECONDS,
     ) -> None:
         self._sources = sources
         self._access = loaded
         self._changed, self._failed = changed, failed
-        self._look_seconds = look_seconds
         self._taken: bytes | None = None  # the fingerprint of what was loaded last
         self._seen: bytes | None = None  # and of what the last look saw
         self._mistakes: tuple[str, ...] = ()
@@ -67,7 +65,7 @@ class Reloading:
                 await self.look()
             except Exception as error:  # whatever one look meets, the next may not, and nobody else would look
                 get_logger().error("access_look_failed", type=type(error).__name__)
-            await asyncio.sleep(self._look_seconds)
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
         """Look once. The second look loads in any case: the files may have changed since the process' start."""
