@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from infra.local.layout import Layout
+from infra.local.layout import AUDIT, Layout
 from infra.settings import ON_AWS
 from tools.stack.assistant import AssistantError
 from tools.stack.cluster import PODS, Cluster, find, is_cluster, last_line
@@ -41,12 +41,16 @@ def _of_files(engine: Engine) -> int:
         "REDIS_PASSWORD_FILE": str(layout.secrets / "redis_password"),
         "REDIS_TIMEOUT_SECONDS": "5",
     }
-    return _run([*VERIFY, *sources(layout, engine.make_option), "--heads", "redis"], engine.checkout, environment)
+    return _run(
+        [*VERIFY, *sources(engine.checkout / AUDIT / engine.stack, layout, engine.make_option), "--heads", "redis"],
+        engine.checkout,
+        environment,
+    )
 
 
-def sources(layout: Layout, make_option: str) -> list[str]:
-    """What of ``layout`` holds records. A log is cut at its beginning as it grows, so that chains may begin anywhere in it."""
-    folder = layout.root / "audit"
+def sources(folder: Path, layout: Layout, make_option: str) -> list[str]:
+    """What holds the records: ``folder``, which outlives the stack, else its processes' logs. Those are cut at their beginning
+    as they grow, so that chains may begin anywhere in them."""
     if folder.is_dir():
         return ["--directory", str(folder)]
     logs = sorted(map(str, layout.logs.glob("*.log")))
