@@ -31,10 +31,10 @@ def verify(engine: Engine) -> int:
             "On AWS the records are in CloudWatch Logs. Export them and verify the files: docs/audit.md says how "
             "(python -m app.telemetry.audit verify exported.log --heads heads.json)"
         )
-    return _of_pods(find(engine)) if is_cluster(engine) else _of_files(engine)
+    return of_pods(find(engine)) if is_cluster(engine) else of_files(engine)
 
 
-def _of_files(engine: Engine) -> int:
+def of_files(engine: Engine) -> int:
     layout = Layout(engine.state_directory())
     environment = dict(engine.environment) | {
         "REDIS_URL": f"redis://127.0.0.1:{engine.settings().ports.redis}/0",
@@ -59,7 +59,7 @@ def sources(folder: Path, layout: Layout, make_option: str) -> list[str]:
     return ["--partial", *logs]
 
 
-def _of_pods(cluster: Cluster) -> int:
+def of_pods(cluster: Cluster) -> int:
     heads = cluster.kubectl(*HEADS)  # before the records: those that come meanwhile are then beyond the heads
     if heads.returncode:
         raise AssistantError(f"The heads cannot be read from a worker of {cluster}: {last_line(heads.stderr)}")
