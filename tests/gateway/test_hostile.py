@@ -10,7 +10,7 @@ import pytest
 
 from app.gateway.routes import ROUTES, Authentication, Route
 
-PATHS = {"/api/v1/events/{key:path}": "/api/v1/events/generic:default:none"}
+KEY = "generic:default:none"
 EVENT = {"id": "1", "type": "message", "conversation": "c", "sender": "s", "text": "t"}
 VALID: dict[str, bytes] = {
     "/events": json.dumps(EVENT).encode(),
@@ -28,7 +28,7 @@ PROTECTED = [
 
 
 def path_of(route: Route) -> str:
-    return PATHS.get(route.path, route.path)
+    return route.path.replace("{key:path}", KEY)
 
 
 def credentials(gateway: Any, route: Route, body: bytes) -> dict[str, str]:
@@ -160,11 +160,12 @@ def test_a_header_of_a_megabyte_is_431(gateway: Any, route: Route) -> None:
 @pytest.mark.parametrize("route", EVERY)
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "GET", "POST"])
 def test_a_method_that_is_not_listed_is_405_and_says_which_is(gateway: Any, route: Route, method: str) -> None:
-    if method == route.method:
+    allowed = {other.method for other in ROUTES if other.path in (route.path, route.path.removesuffix("/replay"))}
+    if method in allowed:
         return
     reply = gateway.raw(request(gateway, route, method=method))
     assert reply.status == 405
-    assert reply.headers["allow"] == route.method
+    assert reply.headers["allow"] == ", ".join(sorted(allowed))
     if method != "HEAD":
         refused(reply, 405)
 
@@ -181,7 +182,8 @@ def test_a_method_that_does_not_exist_is_4xx(gateway: Any, method: str) -> None:
 def test_a_path_that_is_not_listed_is_404_or_asks_for_the_key(gateway: Any, route: Route, suffix: str) -> None:
     target = f"{path_of(route)}{suffix}"
     reply = gateway.raw(f"{route.method} {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
-    refused(reply, 400, 401, 404)
+    # Behind an event's key there may be anything: that path is another route's, which takes other methods.
+    refused(reply, 400, 401, 404, *([405] if route.path.endswith("/replay") else []))
     assert "set-cookie" not in reply.headers
 
 
