@@ -19,12 +19,14 @@ from app.pipeline.redis_client import RedisClient, RedisUnavailable, Script
 from app.pipeline.redis_queue import PREFIX
 
 WINDOW_SECONDS = 60.0  # of a quota
+A_DAY = 86_400.0
 
 
 class Pacer(Protocol):
-    async def reserve(self, key: str, seconds: float) -> float:
-        """Take the next turn of ``key``, whose turns are ``seconds`` apart: how many seconds from now it is. A turn that is not
-        used is lost, which costs those behind it the wait."""
+    async def reserve(self, key: str, seconds: float, longest: float = A_DAY) -> float:
+        """Take the next turn of ``key``, whose turns are ``seconds`` apart: how many seconds from now it is. One that is more
+        than ``longest`` seconds off is not taken: ask again then. A turn that is taken and not used is lost, and those behind
+        it wait for nothing."""
 
     async def penalise(self, key: str, seconds: float) -> None:
         """The platform asked to wait so long: turns reserved from now on are later than that, whoever reserves them. Turns
@@ -42,9 +44,10 @@ class RedisPacer:
         self._client, self._prefix, self._away = client, prefix, away
         self._reserve, self._penalise = _script("reserve"), _script("penalise")
 
-    async def reserve(self, key: str, seconds: float) -> float:
+    async def reserve(self, key: str, seconds: float, longest: float = A_DAY) -> float:
+        arguments = [_milliseconds(seconds), _milliseconds(longest)]
         try:
-            found: int = await self._client.run(self._reserve, [self._key(key)], [_milliseconds(seconds)])
+            found: int = await self._client.run(self._reserve, [self._key(key)], arguments)
         except RedisUnavailable:
             self._away()
             return 0.0
@@ -82,11 +85,12 @@ class MemoryPacer:
         self._clock = clock
         self._free_from: dict[str, float] = {}
 
-    async def reserve(self, key: str, seconds: float) -> float:
+    async def reserve(self, key: str, seconds: float, longest: float = A_DAY) -> float:
         now = self._clock()
         self._free_from = {other: moment for other, moment in self._free_from.items() if moment > now}
         turn = self._free_from.get(key, now)
-        self._free_from[key] = turn + seconds
+        if turn - now <= longest:
+            self._free_from[key] = turn + seconds
         return turn - now
 
     async def penalise(self, key: str, seconds: float) -> None:

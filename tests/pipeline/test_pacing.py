@@ -61,6 +61,13 @@ async def test_after_a_penalty_every_turn_is_later_than_it(pacer: Any) -> None:
     assert waits == pytest.approx([INTERVAL, INTERVAL + 100], abs=50)
 
 
+async def test_a_turn_further_off_than_the_caller_waits_is_left_to_others(pacer: Any) -> None:
+    await pacer.reserve("C1", INTERVAL)
+    for _ in range(3):
+        assert await pacer.reserve("C1", INTERVAL, longest=10.0) > 10
+    assert await pacer.reserve("C1", INTERVAL) == pytest.approx(INTERVAL, abs=INTERVAL / 2)
+
+
 async def test_a_penalty_shortens_no_queue(pacer: Any) -> None:
     for _ in range(3):
         await pacer.reserve("C1", INTERVAL)
