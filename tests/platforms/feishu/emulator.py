@@ -211,11 +211,12 @@ class Emulator:
 
     def connected(self) -> Any:
         """The long connections; imported late, as the vendor's package takes seconds."""
-        if self.connection is None:
-            from feishu.connection import Connections
+        with self._changed:
+            if self.connection is None:
+                from feishu.connection import Connections
 
-            self.connection = Connections(self._host, self.say)
-        return self.connection
+                self.connection = Connections(self._host, self.say)
+            return self.connection
 
     # --- faults ---------------------------------------------------------------------------------------------------------------
 

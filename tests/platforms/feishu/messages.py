@@ -64,7 +64,7 @@ class Messages:
         head = f"Content-Type: {headers.get('content-type', '')}\r\n\r\n".encode()
         form = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + body)
         parts = {part.get_param("name", header="content-disposition"): part for part in form.iter_parts()}
-        if set(parts) != {"file_type", "file_name", "file"}:
+        if not set(parts) >= {"file_type", "file_name", "file"}:
             raise Refused(234001, "Invalid request param.")
         content = parts["file"].get_payload(decode=True)
         if not content:
