@@ -311,6 +311,10 @@ def fargate_memory(cpu: int) -> tuple[int, ...]:
     return tuple(size * gibi for size in range(lowest, highest + 1, step))
 
 
+# Of a platform's outbound transport there is one, which waits most of the time.
+TRANSPORT_TASK = Task.model_validate({"cpu": 256, "memory": 512, "minimum": 1, "maximum": 1})
+
+
 def _task(cpu: int, memory: int, minimum: int, maximum: int) -> Task:
     return Task.model_validate({"cpu": cpu, "memory": memory, "minimum": minimum, "maximum": maximum})
 

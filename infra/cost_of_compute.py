@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from infra import prices
-from infra.aws_settings import GpuPool, Task
+from infra import prices, processes
+from infra.aws_settings import TRANSPORT_TASK, GpuPool, Task
 from infra.cost_line import Line
 from infra.prices import HOURS, RegionPrices
 from infra.settings import Settings
@@ -99,12 +99,14 @@ def _volumes(what: str, size: int, few: int, many: int, listed: RegionPrices) ->
 
 def fargate_lines(settings: Settings, listed: RegionPrices) -> Iterable[Line]:
     fargate = settings.fargate
-    parts: dict[str, Task] = {"gateway": fargate.gateway, "worker": fargate.worker, "inference": fargate.inference}
+    scaled: dict[str, Task] = {"gateway": fargate.gateway, "worker": fargate.worker, "inference": fargate.inference}
+    parts: dict[str, Task] = {**scaled, **dict.fromkeys(processes.transports(settings), TRANSPORT_TASK)}
     price = listed.fargate[fargate.architecture]
     for part, task in parts.items():
         hourly = task.cpu / 1024 * price.cpu + task.memory / 1024 * price.memory
         spot = part == "worker" and fargate.spot_workers
-        why = f"fargate.{part}: {task.cpu / 1024:g} vCPU and {task.memory / 1024:g} GB, {task.minimum} to {task.maximum} tasks"
+        source = f"fargate.{part}" if part in scaled else "by the settings of platforms"
+        why = f"{source}: {task.cpu / 1024:g} vCPU and {task.memory / 1024:g} GB, {task.minimum} to {task.maximum} tasks"
         yield Line(
             what=f"Tasks of {part}",
             resources=("aws:ecs/service:Service",),
@@ -125,7 +127,7 @@ def fargate_lines(settings: Settings, listed: RegionPrices) -> Iterable[Line]:
         maximum=fixed + most * ECS_METRICS_TASK,
         why="metrics of services and tasks, which alarms read",
     )
-    alarms = len(parts) * SCALING_ALARMS_PER_POLICY
+    alarms = len(scaled) * SCALING_ALARMS_PER_POLICY
     yield Line(
         what="Alarms of the autoscaling",
         resources=("aws:appautoscaling/policy:Policy",),

@@ -2,7 +2,8 @@
 
 A setting stands in ``stacks/Pulumi.<stack>.yaml`` as ``assistant:<key>`` and is documented in ``docs/configuration.md``.
 Here each has its type, its default and, in :class:`infra.section.Allowed`, the words that tell a person what it may be;
-those that only a Kubernetes target has stand in :mod:`infra.cluster_settings`, those of AWS in :mod:`infra.aws_settings`.
+those that only a Kubernetes target has stand in :mod:`infra.cluster_settings`, those of AWS in :mod:`infra.aws_settings`,
+platforms and people in :mod:`infra.platform_settings`.
 :func:`infra.settings_reader.settings_from` reads them.
 """
 
@@ -15,12 +16,15 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
+from pydantic.alias_generators import to_camel
 
 from app.models import default, sources
 from app.models.errors import SourceError
 from infra import aws_settings
 from infra.aws_settings import overlapping
 from infra.cluster_settings import Autoscaling, Cluster, Exposure, Images, Monitoring, Redis, Resources, Storage
+from infra.generated.values import NAMES as GENERATED
+from infra.platform_settings import Access, Answers, IdentityProvider, Platforms
 from infra.profiles import Profile
 from infra.section import Allowed, Host, Section
 
@@ -40,6 +44,7 @@ ON_AWS: tuple[Target, ...] = ("eks", "fargate")
 LOCAL_TARGETS: tuple[Target, ...] = ("local", "cluster")
 READ_BY: dict[str, tuple[Target, ...]] = {
     "ports": ("local",),
+    "publicUrl": ("local", "cluster"),
     "cluster": ("cluster", "eks"),
     "exposure": ("cluster",),
     "storage": ("cluster", "eks"),
@@ -72,12 +77,14 @@ class Ports(Section):
     inference: Port = 8080
     redis: Port = 6390
     worker: Port = 8081
+    transport_slack: Port = 8086
+    transport_feishu: Port = 8087
 
     @model_validator(mode="after")
     def _distinct(self) -> Ports:
         by_port: dict[int, list[str]] = {}
         for name, port in self:
-            by_port.setdefault(port, []).append(name)
+            by_port.setdefault(port, []).append(to_camel(name))
         if shared := [f"{port} for {' and '.join(names)}" for port, names in by_port.items() if len(names) > 1]:
             raise ValueError("one port is given twice: " + "; ".join(shared))
         return self
@@ -135,6 +142,13 @@ class Worker(Section):
     max_attempts: Annotated[int, Field(ge=1, le=10), Allowed("a whole number from 1 to 10")] = 5
 
 
+PublicUrl = Annotated[
+    str | None,
+    Field(pattern=r"^https://[^\s/?#]+/?$"),
+    AfterValidator(lambda url: url.rstrip("/") if url else None),
+    Allowed("the address under which platforms and browsers reach the gateway: https:// and a name"),
+]
+
 LOCAL_PLATFORM = "http://127.0.0.1:8090"
 
 
@@ -143,22 +157,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
-
-
-class GenericPlatform(Section):
-    """A platform that speaks Standard Webhooks, and this assistant's OAuth2 client there."""
-
-    # Left out, `local` takes LOCAL_PLATFORM, where `make say` plays it; a cluster is then not connected to such a platform.
-    url: Annotated[
-        str | None, Field(pattern=r"^https?://[^\s/]+\S*$"), Allowed("an address that starts with http:// or https://")
-    ] = None
-    client_id: Annotated[str, Field(pattern=r"^[\x21-\x39\x3b-\x7e]+$"), Allowed("printable ASCII without blank and colon")] = (
-        "assistant"
-    )
-
-
-class Platforms(Section):
-    generic: GenericPlatform = GenericPlatform()
 
 
 class Certificate(Section):
@@ -188,6 +186,19 @@ class SecretVersions(Section):
     redis_password: Annotated[int, Field(ge=1), Allowed("a whole number from 1")] = 1
     generic_webhook_secret: Annotated[int, Field(ge=1), Allowed("a whole number from 1")] = 1
     generic_client_secret: Annotated[int, Field(ge=1), Allowed("a whole number from 1")] = 1
+    token_key: Annotated[int, Field(ge=1), Allowed("a whole number from 1")] = 1
+    # On AWS alone, where `make secrets` raises them; elsewhere a credential that is entered anew is noticed by itself.
+    slack_signing_secret: Annotated[int, Field(ge=1), Allowed("a whole number from 1")] = 1
+    slack_bot_token: Annotated[int, Field(ge=1), Allowed("a whole number from 1")] = 1
+    slack_client_secret: Annotated[int, Field(ge=1), Allowed("a whole number from 1")] = 1
+    slack_app_token: Annotated[int, Field(ge=1), Allowed("a whole number from 1")] = 1
+    feishu_app_secret: Annotated[int, Field(ge=1), Allowed("a whole number from 1")] = 1
+    feishu_encrypt_key: Annotated[int, Field(ge=1), Allowed("a whole number from 1")] = 1
+    feishu_verification_token: Annotated[int, Field(ge=1), Allowed("a whole number from 1")] = 1
+
+    def generated(self) -> dict[str, int]:
+        """Of the secrets that the stack makes itself."""
+        return {name: version for name, version in self.model_dump().items() if name in GENERATED}
 
 
 class Settings(Section):
@@ -202,6 +213,10 @@ class Settings(Section):
     inference: Inference = Inference()
     worker: Worker = Worker()
     platforms: Platforms = Platforms()
+    access: Access = Access()
+    answers: Answers = Answers()
+    identity_provider: IdentityProvider = IdentityProvider()
+    public_url: PublicUrl = None
     certificate: Certificate = Certificate()
     secret_versions: SecretVersions = SecretVersions()
     cluster: Cluster = Cluster()
@@ -313,7 +328,15 @@ def _impossible_on_aws(settings: Settings) -> list[str]:
 def _out_of_reach(settings: Settings) -> list[str]:
     """What a pod would look for in itself, and not find."""
     mistakes = []
-    places = {"platforms.generic.url": settings.platforms.generic.url, "redis.url": settings.redis.url}
+    slack, feishu, provider = settings.platforms.slack, settings.platforms.feishu, settings.identity_provider
+    places = {
+        "platforms.generic.url": settings.platforms.generic.url,
+        "redis.url": settings.redis.url,
+        **({"platforms.slack.apiUrl": slack.api_url} if slack else {}),
+        **({"platforms.feishu.url": feishu.url, "platforms.feishu.accountsUrl": feishu.accounts_url} if feishu else {}),
+        "identityProvider.issuer": provider.issuer,
+        "identityProvider.jwksUrl": provider.jwks_url,
+    }
     for key, url in places.items():
         if url and is_loopback(urlsplit(url).hostname or ""):
             mistakes.append(

@@ -149,6 +149,8 @@ def _described(detail: ErrorDetails, secret: Set[str]) -> str:
     hidden = path[0] in secret if path else False
     if detail["type"] == "extra_forbidden":
         return f"{full} is not a setting. {_nearest(key)}"
+    if detail["type"] == "missing":
+        return f"{full} is missing. Allowed: {_allowed_at(path)}."
     if detail["type"] == "value_error" and _is_section(path):  # a rule between the settings of one section
         return f"{full}: {detail['ctx']['error']}"
     came = "(a secret, not shown)" if hidden else _shown(detail["input"])
@@ -184,7 +186,10 @@ def _nearest(key: str) -> str:
 
 
 def _section(annotation: Any) -> type[BaseModel] | None:
-    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+    """The group of settings that a field is, also one that may be left out."""
+    kinds = [kind for kind in get_args(annotation) or (annotation,) if kind is not type(None)]
+    only = kinds[0] if len(kinds) == 1 else None
+    return only if isinstance(only, type) and issubclass(only, BaseModel) else None
 
 
 def _is_section(path: tuple[str, ...]) -> bool:

@@ -14,6 +14,7 @@ from typing import Literal
 import pulumi
 import pulumi_aws as aws
 
+from infra import processes
 from infra.aws.context import AwsContext
 from infra.aws.ecs_parts import Part
 from infra.kubernetes.names import GATEWAY_PORT, INFERENCE_PORT
@@ -22,9 +23,6 @@ from infra.settings import Settings
 
 Source = Part | Literal["edge"]
 PARTS: tuple[Part, ...] = ("gateway", "worker", "inference", "model")
-TO_REDIS: tuple[Part, ...] = ("gateway", "worker")
-# Platforms and model hubs; the other parts call services of AWS alone.
-TO_THE_WORLD: tuple[Part, ...] = ("worker", "model")
 REDIS_PORT = 6379  # MemoryDB's
 HTTPS_PORT = 443
 ANYWHERE = "0.0.0.0/0"
@@ -55,14 +53,29 @@ FLOWS = (
 )
 
 
+def parts(settings: Settings) -> tuple[Part, ...]:
+    """Those that the stack has."""
+    return (*PARTS, *processes.transports(settings))
+
+
+def to_redis(settings: Settings) -> tuple[Part, ...]:
+    return ("gateway", "worker", *processes.transports(settings))
+
+
+def to_the_world(settings: Settings) -> tuple[Part, ...]:
+    """Platforms and model hubs, and what else the settings name; the other parts call services of AWS alone."""
+    calling = {caller.part for caller in processes.callers(settings)}
+    return tuple(part for part in parts(settings) if part in ("worker", "model") or part in calling)
+
+
 def ways_out(settings: Settings, *, endpoints: bool) -> tuple[WayOut, ...]:
     """What leaves by address, in a stable order; with ``endpoints`` AWS' services are within the network. Pure."""
-    outward = TO_THE_WORLD if endpoints else PARTS
+    outward = to_the_world(settings) if endpoints else parts(settings)
     found = [WayOut(part, ANYWHERE, HTTPS_PORT, "services of AWS; platforms; model hubs") for part in outward]
-    if settings.platforms.generic.url:
-        found.extend(_to_url("worker", settings.platforms.generic.url, "answer on the platform"))
+    for caller in processes.callers(settings):
+        found.extend(_to_url(caller.part, caller.url, caller.why))
     if settings.redis.url:
-        for part in TO_REDIS:
+        for part in to_redis(settings):
             found.extend(_to_url(part, settings.redis.url, "the store of the queue"))
     return tuple(dict.fromkeys(way for way in found if way.port != HTTPS_PORT or way.cidr == ANYWHERE))
 
@@ -104,7 +117,7 @@ class TaskGroups(pulumi.ComponentResource):
                 tags={"Name": args.context.name(part)},
                 opts=child,
             )
-            for part in PARTS
+            for part in parts(args.context.settings)
         }
         self.ids = {part: group.id for part, group in made.items()}
         self.register_outputs({})
@@ -131,7 +144,7 @@ class TaskRules(pulumi.ComponentResource):
         super().__init__("assistant:aws:TaskRules", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         groups: dict[Source, pulumi.Input[str]] = {"edge": args.edge}
-        groups.update((part, args.groups.ids[part]) for part in PARTS)
+        groups.update((part, group) for part, group in args.groups.ids.items())
         made: list[pulumi.Resource] = []
         for flow in FLOWS:
             pair = f"{name}-{flow.source}-{flow.destination}"
@@ -150,7 +163,7 @@ class TaskRules(pulumi.ComponentResource):
             if flow.source != "edge":  # the edge itself says where it goes
                 made.append(_egress(f"{pair}-out", groups[flow.source], groups[flow.destination], flow.port, flow.why, child))
         if args.redis is not None:
-            for part in TO_REDIS:
+            for part in to_redis(args.context.settings):
                 pair = f"{name}-{part}-redis-out"
                 made.append(_egress(pair, groups[part], args.redis, REDIS_PORT, "the store of the queue", child))
         if args.endpoints is not None:
@@ -177,8 +190,8 @@ class TaskRules(pulumi.ComponentResource):
         """For parts that go nowhere else: the endpoints, and S3, whose gateway endpoint is a list of networks."""
         child, invoke = pulumi.ResourceOptions(parent=self), pulumi.InvokeOptions(parent=self)
         s3 = aws.ec2.get_managed_prefix_list_output(name=f"com.amazonaws.{context.region}.s3", opts=invoke).id
-        for part in PARTS:
-            if part in TO_THE_WORLD:
+        for part in parts(context.settings):
+            if part in to_the_world(context.settings):
                 continue
             yield _egress(f"{name}-{part}-endpoints-out", groups[part], endpoints, HTTPS_PORT, "services of AWS", child)
             yield aws.vpc.SecurityGroupEgressRule(

@@ -12,16 +12,28 @@ from typing import Literal
 
 import pulumi
 
+from infra import processes
+from infra.access import AccessFiles
 from infra.aws import emulated
 from infra.aws.ecs_container import Check, Container, Mount
 from infra.aws.naming import emf_namespace
 from infra.durations import DRAIN_SECONDS, EXIT_SECONDS, INFERENCE_TIMEOUT_SECONDS
-from infra.kubernetes.names import GATEWAY_PORT, INFERENCE_PORT, INFERENCE_SERVICE, MODELS_DIRECTORY, WORKER_PORT
+from infra.errors import DeploymentError
+from infra.kubernetes.names import (
+    GATEWAY_PORT,
+    INFERENCE_PORT,
+    INFERENCE_SERVICE,
+    MODELS_DIRECTORY,
+    TRANSPORT_PORT,
+    WORKER_PORT,
+)
 from infra.kubernetes.redis_connection import RedisConnection
+from infra.processes import TransportPart
 from infra.recipe import converter_options, recipe
 from infra.settings import Settings
 
-Part = Literal["gateway", "worker", "inference", "model"]
+Part = Literal["gateway", "worker", "inference", "model", "slack-transport", "feishu-transport"]
+# Those that every stack has and that are scaled.
 SERVICES: tuple[Part, ...] = ("gateway", "worker", "inference")
 
 UNITS_OF_A_CPU = 1024
@@ -36,24 +48,41 @@ MODEL_STOP_SECONDS = 30
 # Of memory for what the converter's libraries and pip leave in /tmp; the model itself is made on the ephemeral disk.
 MODEL_TEMPORARY = 1024
 PULL_SECONDS = 540  # within what the check leaves to a start
+NO_FILES = AccessFiles()
+FILES_DIRECTORY = "/tmp/access"  # noqa: S108 - the container's own memory
+LARGEST_FILES = 32 * 1024  # of the 64 KiB that a task definition may have
+WRITE_FILES = (
+    "import json,os,pathlib,sys\n"
+    f"for name,text in json.loads(os.environ.pop('ACCESS_FILES')).items():\n"
+    f" file=pathlib.Path('{FILES_DIRECTORY}',name)\n"
+    " file.parent.mkdir(parents=True,exist_ok=True)\n"
+    " file.write_text(text,encoding='utf-8')\n"
+    "os.execvp(sys.argv[1],sys.argv[1:])"
+)
 
 
-def gateway(settings: Settings, stack: str, redis: RedisConnection, inference_url: pulumi.Input[str]) -> Container:
+def gateway(
+    settings: Settings, stack: str, redis: RedisConnection, inference_url: pulumi.Input[str], access: AccessFiles = NO_FILES
+) -> Container:
     notice = GATEWAY_NOTICE_SECONDS
     connected = settings.platforms.generic.url is not None
+    told = processes.gateway(settings, processes.public_url_of(settings, f"https://{settings.edge.domain}"))
     return Container(
         name="gateway",
-        command=["python", "-m", "app.gateway"],
+        command=with_files(access, ["python", "-m", "app.gateway"]),
         environment={
             **_base(settings, stack, GATEWAY_PORT, notice),
             **_neighbours(redis, inference_url),
             "TLS_SELF_SIGNED": "true",
+            **told.environment,
+            **files_environment(access),
         },
         secrets={
             "API_KEY": "api_key",
             "INFERENCE_API_KEY": "inference_api_key",
             **redis.secrets(),
             **({"GENERIC_WEBHOOK_SECRET": "generic_webhook_secret"} if connected else {}),
+            **told.secrets,
         },
         port=GATEWAY_PORT,
         # Liveness: the load balancer asks for readiness, and a Redis that is away is mended by no restart.
@@ -62,12 +91,14 @@ def gateway(settings: Settings, stack: str, redis: RedisConnection, inference_ur
     )
 
 
-def worker(settings: Settings, stack: str, redis: RedisConnection, inference_url: pulumi.Input[str]) -> Container:
-    work, generic = settings.worker, settings.platforms.generic
+def worker(
+    settings: Settings, stack: str, redis: RedisConnection, inference_url: pulumi.Input[str], access: AccessFiles = NO_FILES
+) -> Container:
+    work, generic, told = settings.worker, settings.platforms.generic, processes.worker(settings)
     connected = generic.url is not None
     return Container(
         name="worker",
-        command=["python", "-m", "app.pipeline"],
+        command=with_files(access, ["python", "-m", "app.pipeline"]),
         environment={
             **_base(settings, stack, WORKER_PORT),
             **_neighbours(redis, inference_url),
@@ -75,14 +106,30 @@ def worker(settings: Settings, stack: str, redis: RedisConnection, inference_url
             "LEASE_SECONDS": f"{work.lease_seconds:g}",
             "MAX_ATTEMPTS": str(work.max_attempts),
             **({"GENERIC_URL": generic.url, "GENERIC_CLIENT_ID": generic.client_id} if generic.url else {}),
+            **told.environment,
+            **files_environment(access),
         },
         secrets={
             "INFERENCE_API_KEY": "inference_api_key",
             **redis.secrets(),
             **({"GENERIC_CLIENT_SECRET": "generic_client_secret"} if connected else {}),
             **({"GENERIC_WEBHOOK_SECRET": "generic_webhook_secret"} if connected else {}),
+            **told.secrets,
         },
         check=Check(port=WORKER_PORT, path=LIVE),
+        stop_seconds=_stop(0),
+    )
+
+
+def transport(settings: Settings, stack: str, redis: RedisConnection, part: TransportPart) -> Container:
+    """Events by a connection that goes out; of it there is one task."""
+    told = processes.transport(settings, part)
+    return Container(
+        name=part,
+        command=["python", "-m", processes.ENTRIES[part]],
+        environment={**_base(settings, stack, TRANSPORT_PORT), **redis.environment(), **told.environment},
+        secrets={**redis.secrets(), **told.secrets},
+        check=Check(port=TRANSPORT_PORT, path=LIVE),
         stop_seconds=_stop(0),
     )
 
@@ -147,6 +194,23 @@ def placed(settings: Settings, container: Container) -> Container:
     more: dict[str, str] = {"SECRET_VERSIONS": json.dumps(read)} if read else {}
     emulator = emulated.environment(settings.aws.endpoint_url)
     return replace(container, environment={**container.environment, **more, **emulator})
+
+
+def files_environment(access: AccessFiles) -> dict[str, str]:
+    """Tenants and roles travel in the task's definition, since a task sees no file of ours: another state of them is a rollout.
+    Raises :class:`DeploymentError` where they are too large for it."""
+    texts = json.dumps(dict(access.carried()), ensure_ascii=False, sort_keys=True) if access.environment() else ""
+    if (size := len(texts.encode())) > LARGEST_FILES:
+        raise DeploymentError(
+            f"assistant:access has {size} bytes with the tenants' task libraries; {LARGEST_FILES} fit into the definition of a "
+            "Fargate task. Nothing was changed. Make the files smaller, or take the target eks."
+        )
+    return {"ACCESS_FILES": texts, **access.environment_in(FILES_DIRECTORY)} if texts else {}
+
+
+def with_files(access: AccessFiles, command: list[str]) -> list[str]:
+    """``command``, once the files are written."""
+    return ["python", "-I", "-S", "-c", WRITE_FILES, *command] if access.environment() else command
 
 
 def _stop(notice: int) -> int:

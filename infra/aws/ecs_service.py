@@ -24,6 +24,7 @@ DELETED_WITHIN_SECONDS = 1200
 @dataclass(frozen=True, kw_only=True)
 class EcsServiceArgs:
     """``target_groups``: of the load balancer, by what they are for; ``port`` is what they and ``registry_arn`` lead to.
+    ``alone``: there is one task, which ends before the next begins.
     ``spot``: all but the first task run on capacity that AWS may take back with two minutes' notice.
     ``after``: what must be there first: a listener, rules, what the tasks speak to."""
 
@@ -38,6 +39,7 @@ class EcsServiceArgs:
     target_groups: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     registry_arn: pulumi.Input[str] | None = None
     spot: bool = False
+    alone: bool = False
     after: Sequence[pulumi.Resource] = ()
 
 
@@ -68,11 +70,12 @@ class EcsService(pulumi.ComponentResource):
             service_registries=aws.ecs.ServiceServiceRegistriesArgs(registry_arn=args.registry_arn)
             if args.registry_arn is not None
             else None,
-            # A new task is ready before an old one goes.
-            deployment_minimum_healthy_percent=100,
-            deployment_maximum_percent=200,
+            # A new task is ready before an old one goes, or comes when it has gone.
+            deployment_minimum_healthy_percent=0 if args.alone else 100,
+            deployment_maximum_percent=100 if args.alone else 200,
             deployment_circuit_breaker=aws.ecs.ServiceDeploymentCircuitBreakerArgs(enable=True, rollback=True),
-            availability_zone_rebalancing="ENABLED",
+            # It would start a task before it stops one.
+            availability_zone_rebalancing="DISABLED" if args.alone else "ENABLED",
             enable_execute_command=False,
             enable_ecs_managed_tags=True,
             propagate_tags="SERVICE",

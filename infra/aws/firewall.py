@@ -8,7 +8,7 @@ takes a body.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +22,8 @@ from infra.aws.logs import LogGroup, LogGroupArgs
 from infra.aws_settings import Edge as EdgeSettings
 
 # Of app/gateway/routes.py, written out because that brings a web framework along; a test compares the two.
-PLATFORM_PATHS: Mapping[str, str] = {"generic": "/events"}
-PLATFORM_PREFIX = "/events/"  # of every further platform
+PLATFORM_PATHS: Mapping[str, str] = {"generic": "/events", "slack": "/events/slack", "feishu": "/events/feishu"}
+PLATFORM_PREFIX = "/events/"  # of every platform but the generic one
 TEXT_PATHS = (*PLATFORM_PATHS.values(), *GENERATING_ROUTES)
 
 # Labels of this web ACL's own, by which later rules know what a request is.
@@ -85,7 +85,7 @@ class Firewall(pulumi.ComponentResource):
             description="What reaches the load balancer of the assistant",
             scope="REGIONAL",
             default_action={"allow": {}},
-            rules=rules(context.settings.edge),
+            rules=rules(context.settings.edge, context.settings.platforms.connected),
             visibility_config=_visibility(acl_name),
             opts=child,
         )
@@ -141,10 +141,12 @@ class Firewall(pulumi.ComponentResource):
         return {policy_name: [statement]}
 
 
-def rules(edge: EdgeSettings) -> list[Any]:
-    """The web ACL's rules in the order in which they are asked. Pure."""
-    platforms = _any(_path("EXACTLY", path) for path in PLATFORM_PATHS.values())
-    text = _any([*(_path("EXACTLY", path) for path in TEXT_PATHS), _path("STARTS_WITH", PLATFORM_PREFIX)])
+def rules(edge: EdgeSettings, connected: Collection[str] = ()) -> list[Any]:
+    """The web ACL's rules in the order in which they are asked. ``connected``: the vendors' platforms that are set up. Pure."""
+    paths = {name: path for name, path in PLATFORM_PATHS.items() if name == "generic" or name in connected}
+    platforms = _any(_path("EXACTLY", path) for path in paths.values())
+    exact = [path for path in TEXT_PATHS if not path.startswith(PLATFORM_PREFIX)]
+    text = _any([*(_path("EXACTLY", path) for path in exact), _path("STARTS_WITH", PLATFORM_PREFIX)])
     labels = [_label(label) for group in COUNTED.values() for label in group.values()]
     ordered = [
         _rule("platform-paths", platforms, action={"count": {}}, rule_labels=[{"name": PLATFORM_LABEL}]),
@@ -152,7 +154,7 @@ def rules(edge: EdgeSettings) -> list[Any]:
         # A platform calls from few addresses and for many people, so that it is counted as a whole, …
         *(
             _rule(f"rate-{platform}", _rate(edge.platform_rate, "CONSTANT", _path("EXACTLY", path)), action=_too_many())
-            for platform, path in PLATFORM_PATHS.items()
+            for platform, path in paths.items()
         ),
         # … and everybody else by address.
         _rule("rate-address", _rate(edge.address_rate, "IP", _not(_label(PLATFORM_LABEL))), action=_too_many()),

@@ -67,6 +67,7 @@ class Queue(pulumi.ComponentResource):
                 region=context.region,
                 profile=settings.aws.profile,
                 redis_user=self.store.username if self.store else None,
+                stack=context.stack if settings.platforms.connected else None,
             ),
             pulumi.ResourceOptions(parent=self, depends_on=[*foundation.secrets.made, *stores]),
         )

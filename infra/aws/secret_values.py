@@ -3,6 +3,7 @@ the ids of the versions, which tell whoever reads a secret that it has changed."
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,14 +13,15 @@ from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, Updat
 
 from infra.aws.secret_writing import write
 from infra.aws.session import client, session
+from infra.credentials import Credentials
 from infra.dynamic import DynamicProvider, Props, changed_inputs, inputs_of, present, update_or_replace
 from infra.errors import DeploymentError
 
 
 class SecretValuesProvider(DynamicProvider):
     """Inputs: ``places`` (pairs of our name and the one in Secrets Manager), ``numbers``, ``region``, ``profile``,
-    ``redis_user``. Outputs besides: ``version_ids`` by name. A raised number gets a new value, unless `make secrets` wrote it
-    before."""
+    ``redis_user``, ``stack``. Outputs besides: ``version_ids`` by name. A raised number gets a new value, unless
+    `make secrets` wrote it before. A platform's credentials are taken from where the stack's person entered them."""
 
     def create(self, props: Props) -> CreateResult:
         return CreateResult("secret-values", _outputs(props))
@@ -38,9 +40,10 @@ def _outputs(props: Props) -> Props:
     opened = session(props["region"], props.get("profile"))
     # Numbers travel as floats.
     numbers = {name: int(number) for name, number in props["numbers"].items()}
-    user = props.get("redis_user")
+    user, places = props.get("redis_user"), dict(props["places"])
+    brought = Credentials(props["stack"]).brought(places, os.environ) if props.get("stack") else {}
     try:
-        written = write(client(opened, "secretsmanager"), client(opened, "memorydb"), dict(props["places"]), numbers, user)
+        written = write(client(opened, "secretsmanager"), client(opened, "memorydb"), places, numbers, user, brought)
     except (BotoCoreError, ClientError) as error:
         raise DeploymentError(f"the stack's secrets cannot be written: {error}") from None
     return {**inputs_of(props), "version_ids": {name: one.version for name, one in written.items()}}
@@ -49,13 +52,15 @@ def _outputs(props: Props) -> Props:
 @dataclass(frozen=True, kw_only=True)
 class SecretValuesArgs:
     """``secrets``: names in Secrets Manager by ours (:func:`infra.aws.naming.secret_name`). ``numbers``: the setting
-    ``secretVersions``. ``redis_user``: of MemoryDB, whose password ``redis_password`` is."""
+    ``secretVersions``. ``redis_user``: of MemoryDB, whose password ``redis_password`` is. ``stack``: whose platforms'
+    credentials are among them, None where none are."""
 
     secrets: Mapping[str, str]
     numbers: Mapping[str, int]
     region: str
     profile: str | None = None
     redis_user: pulumi.Input[str] | None = None
+    stack: str | None = None
 
 
 class SecretValues(Resource, module="aws", name="SecretValues"):
@@ -74,6 +79,7 @@ class SecretValues(Resource, module="aws", name="SecretValues"):
                 "region": args.region,
                 "profile": args.profile,
                 "redis_user": args.redis_user,
+                **({"stack": args.stack} if args.stack else {}),
                 "version_ids": None,
             },
             opts,

@@ -15,8 +15,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from infra.credentials import NAMES as BROUGHT
 from infra.errors import DeploymentError
-from infra.generated.values import generate
+from infra.generated.values import successor
 
 CURRENT = "AWSCURRENT"
 LABEL = re.compile(r"assistant-(\d+)")
@@ -34,19 +35,44 @@ class Written:
 
 
 def write(
-    manager: Any, memorydb: Any, secrets: Mapping[str, str], numbers: Mapping[str, int], redis_user: str | None
+    manager: Any,
+    memorydb: Any,
+    secrets: Mapping[str, str],
+    numbers: Mapping[str, int],
+    redis_user: str | None,
+    brought: Mapping[str, str],
 ) -> dict[str, Written]:
     """By name. ``secrets``: the names or ARNs in Secrets Manager; ``redis_user``: whose password ``redis_password`` is, None
-    where the queue's server is somebody else's. Raises :class:`DeploymentError`."""
+    where the queue's server is somebody else's; ``brought``: what a person has of a platform's credentials, none of which is
+    ever generated. Raises :class:`DeploymentError`."""
+    if missing := [name for name, place in sorted(secrets.items()) if _is_missing(manager, place, name, brought)]:
+        raise DeploymentError(
+            f"the platform's {', '.join(missing)} has not been entered. By make connect, or in the environment as "
+            f"{', '.join(name.upper() for name in missing)}"
+        )
     return {
-        name: _write_one(manager, memorydb if name == REDIS_PASSWORD else None, place, name, numbers.get(name, 1), redis_user)
+        name: _write_one(
+            manager,
+            memorydb if name == REDIS_PASSWORD else None,
+            place,
+            name,
+            numbers.get(name, 1),
+            redis_user,
+            brought.get(name),
+        )
         for name, place in sorted(secrets.items())
     }
 
 
-def _write_one(manager: Any, memorydb: Any, place: str, name: str, number: int, redis_user: str | None) -> Written:
+def _is_missing(manager: Any, place: str, name: str, brought: Mapping[str, str]) -> bool:
+    return name in BROUGHT and name not in brought and current_of(stages_of(manager, place)) is None
+
+
+def _write_one(
+    manager: Any, memorydb: Any, place: str, name: str, number: int, redis_user: str | None, brought: str | None
+) -> Written:
     stages = stages_of(manager, place)
-    current = next((version for version, labels in stages.items() if CURRENT in labels), None)
+    current = current_of(stages)
     wanted = f"assistant-{number}"
     # A first value that somebody has written by hand, a platform's own secret say, is the first value; and whose configuration
     # does not know yet of a rotation must not begin another.
@@ -57,7 +83,9 @@ def _write_one(manager: Any, memorydb: Any, place: str, name: str, number: int, 
         return Written(version=current, changed=False)
     if name == REDIS_PASSWORD and redis_user is None:
         return _of_somebody_elses(place, current)
-    value = generate(name)
+    if name in BROUGHT and brought is None and current is not None:
+        return Written(version=current, changed=False)
+    value = brought or successor(name, value_of(manager, place) if current else None)
     if memorydb is not None and redis_user:
         before = [value_of(manager, place)] if current else []
         set_passwords(memorydb, redis_user, [*before, value])  # both, until the last pod has the new one
@@ -74,6 +102,11 @@ def _of_somebody_elses(place: str, current: str | None) -> Written:
             f"aws secretsmanager put-secret-value --secret-id {place} --secret-string …"
         )
     return Written(version=current, changed=False)
+
+
+def current_of(stages: Mapping[str, list[str]]) -> str | None:
+    """The version that is read; None where there is no value. Pure."""
+    return next((version for version, labels in stages.items() if CURRENT in labels), None)
 
 
 def stages_of(manager: Any, place: str) -> dict[str, list[str]]:

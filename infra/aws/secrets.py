@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from infra import credentials
 from infra.aws.context import AwsContext
 from infra.aws.identity import Conditions, Statement, policy_document
 from infra.aws.naming import secret_name
+from infra.credentials import NAMES as BROUGHT
 from infra.kubernetes.redis_connection import REDIS_PASSWORD
 from infra.settings import Settings
 
@@ -29,6 +31,8 @@ ROTATION_REASONS: Mapping[str, str] = {
     "redis_password": "MemoryDB and pods change in step: raise secretVersions within 90 days",
     "generic_webhook_secret": "the platform holds it as well: make secrets within 90 days",
     "generic_client_secret": "the platform holds it as well: make secrets within 90 days",
+    "token_key": "what it sealed is opened by it: raise secretVersions within 90 days",
+    **dict.fromkeys(BROUGHT, "the platform makes it: make connect and make secrets within 90 days"),
 }
 DESCRIPTIONS: Mapping[str, str] = {
     "api_key": "opens the assistant's API",
@@ -36,6 +40,14 @@ DESCRIPTIONS: Mapping[str, str] = {
     "redis_password": "of the user of the queue's store",
     "generic_webhook_secret": "signs the generic platform's webhooks",
     "generic_client_secret": "of the assistant's OAuth2 client at the generic platform",
+    "token_key": "seals the tokens of teams that installed the assistant",
+    "slack_signing_secret": "signs Slack's requests",
+    "slack_bot_token": "of the assistant in its Slack workspace",
+    "slack_client_secret": "of the Slack application, for its installation",
+    "slack_app_token": "opens Slack's Socket Mode",
+    "feishu_app_secret": "of the Feishu application",
+    "feishu_encrypt_key": "encrypts and signs Feishu's events",
+    "feishu_verification_token": "is in Feishu's challenges",
 }
 
 
@@ -46,7 +58,8 @@ def secret_names(settings: Settings) -> tuple[str, ...]:
         names.append(REDIS_PASSWORD)
     if settings.platforms.generic.url is not None:
         names += ["generic_webhook_secret", "generic_client_secret"]
-    return tuple(names)
+    # Of a platform's credentials those that are needed, whatever of them lies on this machine.
+    return (*names, "token_key", *credentials.wanted(settings.platforms).required)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,13 +63,14 @@ def deployment(
     *,
     namespace: pulumi.Input[str],
     pod: Pod,
-    update: RollingUpdateDeploymentArgs,
+    update: RollingUpdateDeploymentArgs | None,
     ready_within: int,
     opts: pulumi.ResourceOptions,
 ) -> Deployment:
-    """``ready_within``: seconds after which a rollout that goes no further has failed.
+    """``ready_within``: seconds after which a rollout that goes no further has failed. ``update``: None where there is one
+    pod, which ends before the next begins.
 
-    The number of replicas is the autoscaler's: a server-side apply that leaves it out never touches it again.
+    Else the number of replicas is the autoscaler's: a server-side apply that leaves it out never touches it again.
     """
     patience = pulumi.CustomTimeouts(create=f"{ready_within}s", update=f"{ready_within}s")
     return Deployment(
@@ -77,7 +78,8 @@ def deployment(
         metadata=metadata(part, namespace),
         spec=DeploymentSpecArgs(
             selector=LabelSelectorArgs(match_labels=selector(part)),
-            strategy=DeploymentStrategyArgs(type="RollingUpdate", rolling_update=update),
+            replicas=1 if update is None else None,
+            strategy=DeploymentStrategyArgs(type="RollingUpdate" if update else "Recreate", rolling_update=update),
             min_ready_seconds=3,
             revision_history_limit=REVISIONS,
             progress_deadline_seconds=ready_within,

@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 
 import pulumi
 
+from infra import processes
+from infra.access import AccessFiles
 from infra.generated.certificate import Certificate
 from infra.generated.secrets import Secrets
+from infra.kubernetes.access import PodAccess
 from infra.kubernetes.autoscaling import Autoscaling, AutoscalingArgs
 from infra.kubernetes.connection import Connection
 from infra.kubernetes.edges import NOTHING_ELSE, Surroundings
@@ -30,6 +33,7 @@ from infra.kubernetes.redis import Redis, RedisArgs
 from infra.kubernetes.redis_connection import RedisConnection
 from infra.kubernetes.secret_source import SecretSource
 from infra.kubernetes.target_group import BoundTargetGroups, BoundTargetGroupsArgs, TargetGroups
+from infra.kubernetes.transport import Transport, TransportArgs
 from infra.kubernetes.trust import Authorities, AuthoritiesArgs
 from infra.kubernetes.worker import Worker, WorkerArgs
 from infra.settings import Settings
@@ -54,6 +58,7 @@ class AssistantArgs:
     ``certificate``: what the gateway serves, or None where ``settings.exposure.tls_secret`` names it, or where each pod of the
     gateway signs its own (``self_signed``).
     ``authorities``: PEM of what calls out trusts instead of the image's own bundle, if anything is given.
+    ``access``: the files of tenants and roles. ``public_url``: see :class:`infra.kubernetes.gateway.GatewayArgs`.
     ``environment``: what every process of ours is given besides.
     ``connection``: for kubectl on this machine, which reads what the Job says of the model; None: nobody reads it.
     ``target_groups``: those of a load balancer that somebody else owns.
@@ -70,6 +75,8 @@ class AssistantArgs:
     self_signed: bool = False
     redis_server: RedisServer | None = None
     authorities: str | None = None
+    access: AccessFiles = field(default_factory=AccessFiles)
+    public_url: str | None = None
     environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     surroundings: Surroundings = NOTHING_ELSE
     connection: Connection | None = None
@@ -87,6 +94,7 @@ class Parts:
     inference: Inference
     gateway: Gateway
     worker: Worker
+    transports: tuple[Transport, ...]
     monitoring: Monitoring
     exposure: Exposure
 
@@ -119,6 +127,8 @@ def assemble(args: AssistantArgs, child: pulumi.ResourceOptions) -> Parts:
     def after(*resources: pulumi.Resource) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[*first, *resources]))
 
+    access = PodAccess(args.access)
+    read = access.made("access", namespace, child)
     stores: list[pulumi.Resource] = []
     if args.redis_server is not None:
         server = args.redis_server
@@ -167,8 +177,10 @@ def assemble(args: AssistantArgs, child: pulumi.ResourceOptions) -> Parts:
             certificate=certificate,
             self_signed=args.self_signed,
             authorities=args.authorities,
+            access=access,
+            public_url=args.public_url,
         ),
-        after(*stores, inference),
+        after(*stores, *read, inference),
     )
     worker = Worker(
         "worker",
@@ -180,8 +192,26 @@ def assemble(args: AssistantArgs, child: pulumi.ResourceOptions) -> Parts:
             secrets=args.secrets,
             redis=args.redis,
             authorities=args.authorities,
+            access=access,
         ),
-        after(*stores, inference),
+        after(*stores, *read, inference),
+    )
+    transports = tuple(
+        Transport(
+            part,
+            TransportArgs(
+                part=part,
+                namespace=namespace,
+                settings=settings,
+                image=args.gateway_image,
+                environment=args.environment,
+                secrets=args.secrets,
+                redis=args.redis,
+                authorities=args.authorities,
+            ),
+            after(*stores),
+        )
+        for part in processes.transports(settings)
     )
     Autoscaling("autoscaling", AutoscalingArgs(namespace=namespace, settings=settings), after(inference, gateway, worker))
     monitoring = Monitoring(
@@ -213,6 +243,7 @@ def assemble(args: AssistantArgs, child: pulumi.ResourceOptions) -> Parts:
         inference=inference,
         gateway=gateway,
         worker=worker,
+        transports=transports,
         monitoring=monitoring,
         exposure=exposure,
     )

@@ -3,7 +3,7 @@ the cluster's."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 import pulumi
@@ -31,6 +31,8 @@ class DeliveredSecrets:
     region: pulumi.Input[str]
     versions: Mapping[str, int]
     environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    # Which of them somebody has entered, this machine need not know.
+    optional: Set[str] = frozenset()
 
     def provide(
         self, part: Part, variables: Mapping[str, str], args: WorkloadArgs, _opts: pulumi.ResourceOptions

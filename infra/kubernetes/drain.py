@@ -28,9 +28,10 @@ from infra.kubernetes.names import APPLICATION, selector
 DRAIN_HOOK, RESUME_HOOK = "assistant-drain", "assistant-resume"
 OBJECT = "drain"
 # First nothing comes in, then what came in is worked off, then the load balancer forgets where it was.
-Subject = Literal["gateway", "worker", "bindings"]
-ORDER: tuple[Subject, ...] = ("gateway", "worker", "bindings")
-PARTS: tuple[Subject, ...] = ("gateway", "worker")
+Subject = Literal["slack-transport", "feishu-transport", "gateway", "worker", "bindings"]
+TRANSPORTS: tuple[Subject, ...] = ("slack-transport", "feishu-transport")  # of which a stack may have none
+PARTS: tuple[Subject, ...] = (*TRANSPORTS, "gateway", "worker")
+ORDER: tuple[Subject, ...] = (*PARTS, "bindings")
 BINDINGS = "targetgroupbindings.elbv2.k8s.aws"
 SCALED_OBJECTS = "scaledobjects.keda.sh"
 # KEDA would wake what was put to sleep, and so paused puts it to sleep itself, at once; a HorizontalPodAutoscaler leaves 0
@@ -38,7 +39,7 @@ SCALED_OBJECTS = "scaledobjects.keda.sh"
 PAUSED = "autoscaling.keda.sh/paused-replicas"
 DRAINED = "assistant/drained"
 # The longest grace of a pod is 85 s (infra/kubernetes/gateway.py), and its deletion is seen a little later.
-PATIENCE: Mapping[Subject, int] = {"gateway": 120, "worker": 120, "bindings": 120}
+PATIENCE: Mapping[Subject, int] = dict.fromkeys(ORDER, 120)
 EVERY_SECONDS = 2
 LONGEST_SECONDS = sum(PATIENCE.values()) + 60  # of all of it, also where somebody undoes each step
 
@@ -89,10 +90,11 @@ def next_step(state: State) -> Step:
 
 @dataclass(frozen=True, kw_only=True)
 class DrainArgs:
-    """``kubeconfig``: its text."""
+    """``kubeconfig``: its text. ``transports``: those that the stack has."""
 
     namespace: pulumi.Input[str]
     kubeconfig: pulumi.Input[str]
+    transports: tuple[str, ...] = ()
 
 
 class Drain(pulumi.ComponentResource):
@@ -113,7 +115,7 @@ class Drain(pulumi.ComponentResource):
                 namespace=args.namespace,
                 labels={"app.kubernetes.io/part-of": APPLICATION, "app.kubernetes.io/managed-by": "pulumi"},
             ),
-            data={"order": " ".join(ORDER)},
+            data={"order": " ".join(subject for subject in ORDER if subject not in TRANSPORTS or subject in args.transports)},
             opts=pulumi.ResourceOptions(parent=self, hooks=hooks),
         )
         self.register_outputs({})
@@ -183,6 +185,7 @@ def look(cluster: Kubectl, namespace: str) -> dict[str, Any]:
     pods = {
         part: tuple(_name(it) for it in cluster.items("pods", *inside, "--selector", _selector(part)) if not _ended(it))
         for part in PARTS
+        if part in deployments or part not in TRANSPORTS
     }
     return {
         "scaled": tuple(scaled),

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from infra import processes
 from infra.kubernetes.names import GATEWAY_PORT, INFERENCE_PORT, METRICS_PORT, REDIS_PORT, Part
 from infra.kubernetes.peers import CLUSTER_DNS, HTTPS_PORT, PUBLIC, Namespace, Peer, destinations, parts_of
 from infra.kubernetes.redis_connection import RedisConnection, redis_of
@@ -58,7 +59,7 @@ def edges(
     """
     table = [
         *_way_in(settings, surroundings),
-        *_between_parts(redis or redis_of(settings)),
+        *_between_parts(settings, redis or redis_of(settings)),
         *_way_out(settings),
         *_metrics(settings),
     ]
@@ -78,8 +79,9 @@ def _way_in(settings: Settings, surroundings: Surroundings) -> Iterable[Edge]:
     yield from (Edge(source, "gateway", GATEWAY_PORT, "events and questions come in") for source in sources)
 
 
-def _between_parts(redis: RedisConnection) -> Iterable[Edge]:
-    for edge in EDGES:
+def _between_parts(settings: Settings, redis: RedisConnection) -> Iterable[Edge]:
+    into_queue = (Edge(part, "redis", REDIS_PORT, "enqueue what it is sent") for part in processes.transports(settings))
+    for edge in (*EDGES, *into_queue):
         if edge.destination != "redis":
             yield edge
         else:
@@ -87,14 +89,14 @@ def _between_parts(redis: RedisConnection) -> Iterable[Edge]:
 
 
 def _way_out(settings: Settings) -> Iterable[Edge]:
-    if settings.platforms.generic.url is not None:
-        peers, port = destinations(settings.platforms.generic.url)
-        yield from (Edge("worker", peer, port, "answer on the platform") for peer in peers)
+    for caller in processes.callers(settings):
+        peers, port = destinations(caller.url)
+        yield from (Edge(caller.part, peer, port, caller.why) for peer in peers)
     yield from (Edge("model", peer, HTTPS_PORT, "fetch the model") for peer in PUBLIC)
 
 
 def _metrics(settings: Settings) -> Iterable[Edge]:
-    measured: tuple[Part, ...] = ("gateway", "worker", "inference")
+    measured: tuple[Part, ...] = ("gateway", "worker", "inference", *processes.transports(settings))
     for part in measured:
         yield Edge(Namespace(settings.monitoring.namespace), part, METRICS_PORT, "Prometheus scrapes")
     if settings.autoscaling.keda:

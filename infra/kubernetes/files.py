@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
 import pulumi
 from pulumi_kubernetes.core.v1 import (
     ConfigMapVolumeSourceArgs,
+    KeyToPathArgs,
     Secret,
     SecretVolumeSourceArgs,
     VolumeArgs,
 )
 
 from infra.kubernetes.container import Mount
-from infra.kubernetes.names import AUTHORITIES_FILE, CERTIFICATE_DIRECTORY, Part
+from infra.kubernetes.names import ACCESS_DIRECTORY, AUTHORITIES_FILE, CERTIFICATE_DIRECTORY, Part
 from infra.kubernetes.workload import metadata
 
 OWNER_AND_GROUP = 0o440
 EVERYBODY = 0o444  # of the one user in the container
 AUTHORITIES = "authorities"
+ACCESS = "access"
 
 
 def secret(
@@ -39,6 +41,18 @@ def certificate_mount(secret_name: pulumi.Input[str]) -> Mount:
 def authorities_mount() -> Mount:
     source = ConfigMapVolumeSourceArgs(name=AUTHORITIES, default_mode=EVERYBODY)
     return Mount(volume=VolumeArgs(name=AUTHORITIES, config_map=source), path=str(PurePosixPath(AUTHORITIES_FILE).parent))
+
+
+def access_mount(paths: Iterable[str]) -> Mount:
+    """The ConfigMap of :mod:`infra.kubernetes.access`, whole: a change of it reaches a running pod within about a minute."""
+    items = [KeyToPathArgs(key=access_key(path), path=path) for path in paths]
+    source = ConfigMapVolumeSourceArgs(name=ACCESS, default_mode=EVERYBODY, items=items)
+    return Mount(volume=VolumeArgs(name=ACCESS, config_map=source), path=ACCESS_DIRECTORY)
+
+
+def access_key(path: str) -> str:
+    """A ConfigMap's key has no slashes."""
+    return path.replace("/", "__")
 
 
 def encoded(value: str) -> str:

@@ -5,13 +5,16 @@ Its Service is :mod:`infra.kubernetes.exposure`'s, which says how the outside co
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Set
+from dataclasses import dataclass, field
 
 import pulumi
 from pulumi_kubernetes.core.v1 import Secret
 
+from infra import processes
 from infra.generated.authority import with_loopback
 from infra.generated.certificate import Certificate
+from infra.kubernetes.access import PodAccess
 from infra.kubernetes.application import (
     PRE_STOP_SECONDS,
     base_environment,
@@ -51,13 +54,16 @@ SELF_SIGNED = {"TLS_SELF_SIGNED": "true"}
 class GatewayArgs(WorkloadArgs):
     """``certificate``: the stack's own, or None where ``settings.exposure.tls_secret`` names one.
     ``self_signed``: each pod makes one for itself, for a load balancer that encrypts and does not ask who is there.
-    ``authorities``: PEM of what is trusted instead of the image's own, if anything is: a Redis may speak TLS."""
+    ``authorities``: PEM of what is trusted instead of the image's own, if anything is: a Redis may speak TLS.
+    ``public_url``: where browsers and platforms reach it, where that is known and matters."""
 
     secrets: SecretSource
     redis: RedisConnection
     certificate: Certificate | None
     self_signed: bool = False
     authorities: str | None = None
+    access: PodAccess = field(default_factory=PodAccess)
+    public_url: str | None = None
 
 
 class Gateway(pulumi.ComponentResource):
@@ -70,7 +76,9 @@ class Gateway(pulumi.ComponentResource):
         settings, namespace = args.settings, args.namespace
         child = pulumi.ResourceOptions(parent=self)
         account = service_account("gateway", namespace, child)
-        secrets = args.secrets.provide("gateway", secret_variables(settings, args.redis), args, child)
+        told = processes.gateway(settings, args.public_url, args.secrets.optional)
+        variables = secret_variables(settings, args.redis, args.secrets.optional)
+        secrets = args.secrets.provide("gateway", variables, args, child)
         self.tls_secret = self._tls_secret(args)
         disruption_budget("gateway", namespace, child)
 
@@ -83,6 +91,8 @@ class Gateway(pulumi.ComponentResource):
                 **base_environment(settings, GATEWAY_PORT, notice=NOTICE_SECONDS),
                 **neighbours(args.redis),
                 **secrets.environment,
+                **told.environment,
+                **args.access.environment(),
                 **(SELF_SIGNED if self.tls_secret is None else FROM_FILES),
                 **(trusting(OPENSSL_VARIABLE) if args.authorities else {}),
                 **args.environment,
@@ -91,6 +101,7 @@ class Gateway(pulumi.ComponentResource):
                 secrets.mount,
                 *([] if self.tls_secret is None else [certificate_mount(self.tls_secret)]),
                 *([authorities_mount()] if args.authorities else []),
+                *args.access.mounts(),
             ],
             ports={"https": GATEWAY_PORT, "metrics": METRICS_PORT},
             probes=http_probes("https", scheme="HTTPS", starts_within=60),
@@ -136,7 +147,7 @@ class Gateway(pulumi.ComponentResource):
         return secret.metadata.name
 
 
-def secret_variables(settings: Settings, redis: RedisConnection) -> dict[str, str]:
+def secret_variables(settings: Settings, redis: RedisConnection, optional: Set[str] = frozenset()) -> dict[str, str]:
     """By environment variable, the secret that it stands for."""
     connected = settings.platforms.generic.url is not None
     return {
@@ -144,6 +155,7 @@ def secret_variables(settings: Settings, redis: RedisConnection) -> dict[str, st
         "INFERENCE_API_KEY": "inference_api_key",
         **redis.secrets(),
         **({"GENERIC_WEBHOOK_SECRET": "generic_webhook_secret"} if connected else {}),
+        **processes.gateway(settings, None, optional).secrets,
     }
 
 

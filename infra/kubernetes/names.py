@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-Part = Literal["gateway", "worker", "inference", "redis", "model"]
+Part = Literal["gateway", "worker", "inference", "redis", "model", "slack-transport", "feishu-transport"]
+# Those that every stack may have; of the transports it has what its settings choose.
 PARTS: tuple[Part, ...] = ("gateway", "worker", "inference", "redis", "model")
 
 APPLICATION = "assistant"
@@ -15,12 +16,14 @@ INFERENCE_SERVICE = "ai-service"
 GATEWAY_PORT = 8443
 INFERENCE_PORT = 8080
 WORKER_PORT = 8081  # health
+TRANSPORT_PORT = 8081  # health
 REDIS_PORT = 6379
 METRICS_PORT = 9090
 
 # In every image; the numbers are the Dockerfile's. Pod Security `restricted` wants a number, not a name.
 USER_ID = 10001
 SECRETS_DIRECTORY = "/run/secrets/assistant"
+ACCESS_DIRECTORY = "/run/access"
 CERTIFICATE_DIRECTORY = "/run/certificate"
 AUTHORITIES_FILE = "/run/authorities/ca-certificates.crt"
 MODELS_DIRECTORY = "/models"

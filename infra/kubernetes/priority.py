@@ -22,6 +22,8 @@ TIER_OF: dict[Part, Tier] = {
     "redis": "store",
     "gateway": "serving",
     "inference": "serving",
+    "slack-transport": "serving",
+    "feishu-transport": "serving",
     "worker": "background",
     "model": "background",
 }

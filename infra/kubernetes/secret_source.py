@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
 from typing import Protocol, cast
 
 import pulumi
@@ -15,6 +15,7 @@ from pulumi_kubernetes.core.v1 import (
     VolumeProjectionArgs,
 )
 
+from infra.credentials import digest
 from infra.generated.secrets import Secrets
 from infra.kubernetes.container import Container, Mount
 from infra.kubernetes.files import OWNER_AND_GROUP, secret
@@ -43,22 +44,32 @@ class PartSecrets:
 
 
 class SecretSource(Protocol):
-    """``variables``: by environment variable, the secret whose file ``<variable>_FILE`` names. No part is given another."""
+    """``optional``: the optional credentials of platforms that there are (:mod:`infra.credentials`)."""
+
+    @property
+    def optional(self) -> Set[str]: ...
 
     def provide(
         self, part: Part, variables: Mapping[str, str], args: WorkloadArgs, opts: pulumi.ResourceOptions
-    ) -> PartSecrets: ...
+    ) -> PartSecrets:
+        """``variables``: by environment variable, the secret whose file ``<variable>_FILE`` names. No part is given another."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratedSecrets:
-    """A Kubernetes Secret for each part, with what the stack generated.
+    """A Kubernetes Secret for each part, with what the stack generated and what a person brought.
 
     ``external_password``: the user's own Secret for REDIS_PASSWORD, which then is none of ours.
+    ``given``: the credentials of platforms, by name; in plain, and so shown to nobody.
     """
 
     secrets: Secrets
     external_password: str | None = None
+    given: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def optional(self) -> Set[str]:
+        return self.given.keys()
 
     def provide(
         self, part: Part, variables: Mapping[str, str], args: WorkloadArgs, opts: pulumi.ResourceOptions
@@ -67,12 +78,18 @@ class GeneratedSecrets:
         external = self.external_password if REDIS_PASSWORD in names else None
         ours = sorted(names - {REDIS_PASSWORD} if external else names)
         values, digests = self.secrets.values, self.secrets.digests
+        content: dict[str, pulumi.Input[str]] = {
+            name: self.given[name] if name in self.given else values[name] for name in ours
+        }
         return PartSecrets(
             environment=file_variables(variables),
             mount=_mount(part, external),
             # Of those in the part's own Secret; nobody tells us when the user's own changes.
-            reads={name: cast("pulumi.Input[str]", digests[name]) for name in ours},
-            made=(secret(part, {name: values[name] for name in ours}, args.namespace, opts),),
+            reads={
+                name: digest(name, self.given[name]) if name in self.given else cast("pulumi.Input[str]", digests[name])
+                for name in ours
+            },
+            made=(secret(part, content, args.namespace, opts),),
         )
 
 

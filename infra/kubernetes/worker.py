@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Set
+from dataclasses import dataclass, field
 
 import pulumi
 
+from infra import processes
+from infra.kubernetes.access import PodAccess
 from infra.kubernetes.application import base_environment, deployment, grace_seconds, neighbours, one_more
 from infra.kubernetes.configuration import digest_of
 from infra.kubernetes.container import Container
@@ -29,6 +32,7 @@ class WorkerArgs(WorkloadArgs):
     secrets: SecretSource
     redis: RedisConnection
     authorities: str | None
+    access: PodAccess = field(default_factory=PodAccess)
 
 
 class Worker(pulumi.ComponentResource):
@@ -39,7 +43,8 @@ class Worker(pulumi.ComponentResource):
         settings, namespace = args.settings, args.namespace
         child = pulumi.ResourceOptions(parent=self)
         account = service_account("worker", namespace, child)
-        secrets = args.secrets.provide("worker", secret_variables(settings, args.redis), args, child)
+        variables = secret_variables(settings, args.redis, args.secrets.optional)
+        secrets = args.secrets.provide("worker", variables, args, child)
         disruption_budget("worker", namespace, child)
 
         container = Container(
@@ -52,10 +57,12 @@ class Worker(pulumi.ComponentResource):
                 **neighbours(args.redis),
                 **secrets.environment,
                 **_work(settings),
+                **processes.worker(settings).environment,
+                **args.access.environment(),
                 **(trusting(OPENSSL_VARIABLE) if args.authorities else {}),
                 **args.environment,
             },
-            mounts=[secrets.mount, *([authorities_mount()] if args.authorities else [])],
+            mounts=[secrets.mount, *([authorities_mount()] if args.authorities else []), *args.access.mounts()],
             ports={"health": WORKER_PORT, "metrics": METRICS_PORT},
             probes=http_probes("health", starts_within=60),
         )
@@ -80,13 +87,14 @@ class Worker(pulumi.ComponentResource):
         self.register_outputs({"deployment": self.deployment.metadata.name})
 
 
-def secret_variables(settings: Settings, redis: RedisConnection) -> dict[str, str]:
+def secret_variables(settings: Settings, redis: RedisConnection, optional: Set[str] = frozenset()) -> dict[str, str]:
     """By environment variable, the secret that it stands for."""
     generic = {"GENERIC_CLIENT_SECRET": "generic_client_secret", "GENERIC_WEBHOOK_SECRET": "generic_webhook_secret"}
     return {
         "INFERENCE_API_KEY": "inference_api_key",
         **redis.secrets(),
         **(generic if settings.platforms.generic.url else {}),
+        **processes.worker(settings, optional).secrets,
     }
 
 

@@ -15,8 +15,13 @@ STATE_MARKER = "ASSISTANT_STATE_DIRECTORY"
 PROCESS_MARKER = "ASSISTANT_PROCESS"
 DIGEST_MARKER = "ASSISTANT_PROCESS_DIGEST"
 SUPERVISOR = "supervisord"
+# In the checkout, by stack, beside the stacks' own directories: what was done is not forgotten with `make down`.
+AUDIT = Path(".state") / "audit"
 # Everything that a stack puts into its directory.
-OURS = frozenset({"secrets", "certificate", "logs", "supervisor", "redis", "inference", "gateway", "worker"})
+OURS = frozenset(
+    {"secrets", "certificate", "logs", "supervisor", "redis", "inference", "gateway", "worker"}
+    | {"slack-transport", "feishu-transport"}
+)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import secrets
 import stat
 from pathlib import Path
 
-from infra.local.provider import LocalError
+from infra.errors import LocalError
 
 
 def make_private_directory(path: Path) -> None:

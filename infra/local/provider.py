@@ -12,7 +12,7 @@ from infra.dynamic import (
     present,
     update_or_replace,
 )
-from infra.errors import DeploymentError
+from infra.errors import LocalError
 
 __all__ = [
     "PROVIDER_KEY",
@@ -25,10 +25,6 @@ __all__ = [
     "present",
     "update_or_replace",
 ]
-
-
-class LocalError(DeploymentError):
-    """Something on this machine is not as it must be; the message says what, where and what to do."""
 
 
 class LocalProvider(DynamicProvider):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 import pulumi
 import pulumi_kubernetes
 
+from infra import processes
+from infra.access import AccessFiles, checked
+from infra.credentials import Credentials
 from infra.generated.certificate import Certificate
 from infra.generated.secrets import Secrets
 from infra.kubernetes.assistant import TYPE, AssistantArgs, RedisServer, assemble
 from infra.kubernetes.connection import Connection, connection_of
+from infra.kubernetes.exposure import url as address
 from infra.kubernetes.gateway import certificate_hosts
 from infra.kubernetes.images import Images, ImagesArgs
 from infra.kubernetes.model_store import VolumeStore
@@ -30,6 +35,7 @@ class ClusterAssistant(pulumi.ComponentResource):
     """The assistant by a kube-context, with what nothing but the stack gives it: secrets, a certificate, images.
 
     ``authorities``: PEM of what calls out trusts instead of the image's own bundle, if anything is given.
+    ``given``: the credentials of its platforms, by name. ``access``: the files of tenants and roles.
     """
 
     def __init__(
@@ -38,6 +44,8 @@ class ClusterAssistant(pulumi.ComponentResource):
         settings: Settings,
         connection: Connection,
         authorities: str | None = None,
+        given: Mapping[str, str] | None = None,
+        access: AccessFiles | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(TYPE, name, {}, opts)
@@ -60,12 +68,16 @@ class ClusterAssistant(pulumi.ComponentResource):
                 settings=settings,
                 gateway_image=images.gateway,
                 inference_image=images.inference,
-                secrets=GeneratedSecrets(secrets=self.secrets, external_password=settings.redis.password_secret),
+                secrets=GeneratedSecrets(
+                    secrets=self.secrets, external_password=settings.redis.password_secret, given=given or {}
+                ),
                 redis=redis_of(settings),
                 redis_server=RedisServer(image=images.redis, secrets=self.secrets) if images.redis is not None else None,
                 models=VolumeStore(storage=settings.storage),
                 certificate=self.certificate,
                 authorities=authorities,
+                access=access or AccessFiles(),
+                public_url=processes.public_url_of(settings, own_url(settings)),
                 connection=connection,
             ),
             child,
@@ -88,10 +100,16 @@ class ClusterAssistant(pulumi.ComponentResource):
     def outputs(self) -> Outputs:
         connected = self.settings.platforms.generic.url is not None
         values, parts = self.secrets.values, self.parts
+        reached = self.settings.public_url or self.url
+        webhook_urls = {
+            **({"generic": pulumi.Output.concat(self.url, "/events")} if connected else {}),
+            **processes.webhook_urls(self.settings, reached),
+        }
         return Outputs(
             target="cluster",
             url=self.url,
-            webhook_urls={"generic": pulumi.Output.concat(self.url, "/events")} if connected else None,
+            webhook_urls=webhook_urls or None,
+            redirect_uris=processes.redirect_uris(self.settings, reached),
             inference_url=parts.inference.url,
             ca_certificate=self.certificate.ca_certificate if self.certificate else None,
             api_key=values["api_key"],
@@ -108,17 +126,31 @@ def within_the_cluster(settings: Settings) -> bool:
     return exposure.kind == "service" and exposure.service_type == "ClusterIP" and exposure.host is None
 
 
+def own_url(settings: Settings) -> str | None:
+    """The gateway's address, where the settings say it: that of a load balancer is known when it is there, after the pods."""
+    if within_the_cluster(settings):
+        return FORWARDED
+    return address(settings.exposure, "", None) if settings.exposure.host else None
+
+
 def secret_versions(settings: Settings) -> dict[str, int]:
     """The secrets that this stack has, and their versions: none for what it is not connected to."""
     absent = {
         *(() if settings.platforms.generic.url else GENERIC_SECRETS),
         *(() if settings.redis.url is None else (REDIS_PASSWORD,)),
     }
-    return {name: version for name, version in settings.secret_versions.model_dump().items() if name not in absent}
+    return {name: version for name, version in settings.secret_versions.generated().items() if name not in absent}
 
 
 def deploy(settings: Settings) -> Outputs:
     """Raises :class:`infra.errors.DeploymentError` where there is no cluster, or a file is missing."""
     authorities = settings.cluster.certificate_authorities
     bundle = read_bundle(authorities) if authorities else None
-    return ClusterAssistant("assistant", settings, connection_of(settings, os.environ), bundle).outputs()
+    return ClusterAssistant(
+        "assistant",
+        settings,
+        connection_of(settings, os.environ),
+        bundle,
+        given=Credentials(pulumi.get_stack()).given(settings.platforms),
+        access=checked(settings),
+    ).outputs()

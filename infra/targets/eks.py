@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import pulumi
 
-from infra import costs
+from infra import costs, processes
+from infra.access import AccessFiles, checked
 from infra.aws import emulated
 from infra.aws.alarms import CloudWatchAlarms, CloudWatchAlarmsArgs
 from infra.aws.context import AwsContext, context, provider
@@ -22,9 +23,9 @@ from infra.aws.node_pools import architecture_of
 from infra.aws.pod_identity import PodIdentities, PodIdentitiesArgs
 from infra.aws.queue import Queue, QueueArgs, vpc_peers
 from infra.aws.secrets import read_statements
-from infra.kubernetes import gateway, inference, worker
+from infra.kubernetes import gateway, inference, transport, worker
 from infra.kubernetes.assistant import Assistant, AssistantArgs
-from infra.kubernetes.aws_edges import aws_edges
+from infra.kubernetes.aws_edges import WITH_CREDENTIALS, aws_edges
 from infra.kubernetes.delivered_secrets import DeliveredSecrets
 from infra.kubernetes.drain import Drain, DrainArgs
 from infra.kubernetes.edges import Surroundings
@@ -39,12 +40,19 @@ from infra.settings import Settings
 
 
 class EksAssistant(pulumi.ComponentResource):
-    """Everything of it. ``authorities``: PEM of what is trusted instead of the images' own bundle, if anything is given."""
+    """Everything of it. ``authorities``: PEM of what is trusted instead of the images' own bundle, if anything is given.
+    ``access``: the files of tenants and roles."""
 
     def __init__(
-        self, name: str, context: AwsContext, authorities: str | None = None, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        context: AwsContext,
+        authorities: str | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+        access: AccessFiles | None = None,
     ) -> None:
         super().__init__("assistant:aws:EksAssistant", name, {}, opts)
+        self._access, self._transports = access or AccessFiles(), processes.transports(context.settings)
         self._context, self._child = context, pulumi.ResourceOptions(parent=self)
         settings, child = context.settings, self._child
         self.foundation = Foundation(
@@ -110,7 +118,11 @@ class EksAssistant(pulumi.ComponentResource):
             ),
             child,
         )
-        drain = DrainArgs(namespace=self.assistant.parts.namespace, kubeconfig=self.kubernetes.cluster.kubeconfig)
+        drain = DrainArgs(
+            namespace=self.assistant.parts.namespace,
+            kubeconfig=self.kubernetes.cluster.kubeconfig,
+            transports=self._transports,
+        )
         parts = [self.foundation, self.edge, self.kubernetes, self.queue, identities, self.assistant]
         Drain(
             "drain",
@@ -141,6 +153,7 @@ class EksAssistant(pulumi.ComponentResource):
             "worker": secrets(worker.secret_variables(settings, redis)),
             "inference": [*secrets(inference.SECRETS), *models(write=False)],
             "model": models(write=True),
+            **{part: secrets(transport.secret_variables(settings, redis, part)) for part in self._transports},
         }
 
     def _assistant(self, authorities: str | None) -> AssistantArgs:
@@ -157,12 +170,14 @@ class EksAssistant(pulumi.ComponentResource):
             certificate=None,
             self_signed=True,
             authorities=authorities,
+            access=self._access,
+            public_url=processes.public_url_of(settings, f"https://{settings.edge.domain}"),
             environment={
                 "EMF_NAMESPACE": emf_namespace(context.stack),
                 "AWS_REGION": context.region,
                 **emulated.environment(settings.aws.endpoint_url),
             },
-            surroundings=Surroundings(way_in=vpc_peers(settings), edges=aws_edges()),
+            surroundings=Surroundings(way_in=vpc_peers(settings), edges=aws_edges((*WITH_CREDENTIALS, *self._transports))),
             target_groups=TargetGroups(arns=self.edge.target_group_arns),
             before_inference=self.kubernetes.gpu_gate,
         )
@@ -180,10 +195,15 @@ class EksAssistant(pulumi.ComponentResource):
     def outputs(self) -> Outputs:
         settings, secrets = self._context.settings, self.foundation.secrets.references
         connected = settings.platforms.generic.url is not None
+        webhook_urls = {
+            **({"generic": pulumi.Output.concat(self.edge.url, "/events")} if connected else {}),
+            **processes.webhook_urls(settings, self.edge.url),
+        }
         return Outputs(
             target="eks",
             url=self.edge.url,
-            webhook_urls={"generic": pulumi.Output.concat(self.edge.url, "/events")} if connected else None,
+            webhook_urls=webhook_urls or None,
+            redirect_uris=processes.redirect_uris(settings, self.edge.url),
             egress_addresses=self.foundation.network.egress_addresses or None,
             inference_url=self.assistant.inference_url,
             api_key=secrets["api_key"],
@@ -215,4 +235,5 @@ def deploy(settings: Settings) -> Outputs:
         context(stack, settings, pulumi.InvokeOptions(provider=aws)),
         read_bundle(bundle) if bundle else None,
         pulumi.ResourceOptions(providers=[aws]),
+        access=checked(settings),
     ).outputs()

@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import pulumi
 
-from infra import costs
+from infra import costs, processes
+from infra.access import AccessFiles, checked
 from infra.aws import ecs_parts
 from infra.aws.alarms import CloudWatchAlarms, CloudWatchAlarmsArgs
 from infra.aws.context import AwsContext, context, provider
 from infra.aws.ecs_cluster import EcsCluster, EcsClusterArgs
 from infra.aws.ecs_container import Container
 from infra.aws.ecs_model_task import ModelTask
-from infra.aws.ecs_network import TaskGroups, TaskGroupsArgs, TaskRules, TaskRulesArgs
+from infra.aws.ecs_network import TaskGroups, TaskGroupsArgs, TaskRules, TaskRulesArgs, to_redis
 from infra.aws.ecs_scaling import EcsScaling, EcsScalingArgs
 from infra.aws.ecs_service import EcsService, EcsServiceArgs
 from infra.aws.ecs_task import EcsTask, EcsTaskArgs
@@ -22,7 +23,7 @@ from infra.aws.identity import Statement
 from infra.aws.models import models_statements, models_url
 from infra.aws.queue import Queue, QueueArgs
 from infra.aws.secrets import read_statements
-from infra.aws_settings import Size
+from infra.aws_settings import TRANSPORT_TASK, Size, Task
 from infra.kubernetes.names import GATEWAY_PORT
 from infra.outputs import Outputs
 from infra.recipe import recipe
@@ -39,15 +40,25 @@ def deploy(settings: Settings) -> Outputs:
     stack = pulumi.get_stack()
     aws = provider(stack, settings)
     return FargateAssistant(
-        "assistant", context(stack, settings, pulumi.InvokeOptions(provider=aws)), pulumi.ResourceOptions(providers=[aws])
+        "assistant",
+        context(stack, settings, pulumi.InvokeOptions(provider=aws)),
+        pulumi.ResourceOptions(providers=[aws]),
+        access=checked(settings),
     ).outputs()
 
 
 class FargateAssistant(pulumi.ComponentResource):
-    """Everything of the assistant on Fargate, each part after what it needs."""
+    """Everything of the assistant on Fargate, each part after what it needs. ``access``: the files of tenants and roles."""
 
-    def __init__(self, name: str, context: AwsContext, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        context: AwsContext,
+        opts: pulumi.ResourceOptions | None = None,
+        access: AccessFiles = ecs_parts.NO_FILES,
+    ) -> None:
         super().__init__("assistant:aws:FargateAssistant", name, {}, opts)
+        self._access = access
         self._context, self._settings, self._child = context, context.settings, pulumi.ResourceOptions(parent=self)
         self.foundation = Foundation(
             "foundation",
@@ -63,7 +74,7 @@ class FargateAssistant(pulumi.ComponentResource):
         )
         self.edge = Edge("edge", edge, self._child)
         self.groups = TaskGroups("tasks", TaskGroupsArgs(context=context, vpc_id=base.network.vpc_id), self._child)
-        clients = {"gateway": self.groups.ids["gateway"], "worker": self.groups.ids["worker"]}
+        clients: dict[str, pulumi.Input[str]] = {part: self.groups.ids[part] for part in to_redis(context.settings)}
         self.queue = Queue("queue", QueueArgs(context=context, foundation=base, clients=clients), self._child)
         self.rules = TaskRules(
             "rules",
@@ -88,10 +99,15 @@ class FargateAssistant(pulumi.ComponentResource):
     def outputs(self) -> Outputs:
         connected = self._settings.platforms.generic.url is not None
         secrets = self.foundation.secrets.references
+        webhook_urls = {
+            **({"generic": f"{self.edge.url}/events"} if connected else {}),
+            **processes.webhook_urls(self._settings, self.edge.url),
+        }
         return Outputs(
             target="fargate",
             url=self.edge.url,
-            webhook_urls={"generic": f"{self.edge.url}/events"} if connected else None,
+            webhook_urls=webhook_urls or None,
+            redirect_uris=processes.redirect_uris(self._settings, self.edge.url),
             egress_addresses=self.foundation.network.egress_addresses or None,
             inference_url=self.inference_url,
             api_key=secrets["api_key"],
@@ -143,31 +159,41 @@ class FargateAssistant(pulumi.ComponentResource):
         )
         gateway = self._service(
             "gateway",
-            self._task("gateway", ecs_parts.gateway(settings, stack, redis, self.inference_url), fargate.gateway),
+            self._task("gateway", ecs_parts.gateway(settings, stack, redis, self.inference_url, self._access), fargate.gateway),
             after=[*after, self.edge],
         )
         worker = self._service(
             "worker",
-            self._task("worker", ecs_parts.worker(settings, stack, redis, self.inference_url), fargate.worker),
+            self._task("worker", ecs_parts.worker(settings, stack, redis, self.inference_url, self._access), fargate.worker),
             after=after,
         )
+        for part in processes.transports(settings):
+            self._service(
+                part, self._task(part, ecs_parts.transport(settings, stack, redis, part), TRANSPORT_TASK), after=after
+            )
         return {"gateway": gateway, "worker": worker, "inference": inference}
 
     def _service(self, part: ecs_parts.Part, task: EcsTask, after: list[pulumi.Resource]) -> EcsService:
         fargate = self._settings.fargate
         behind = part == "gateway"
+        bounds: dict[ecs_parts.Part, Task] = {
+            "gateway": fargate.gateway,
+            "worker": fargate.worker,
+            "inference": fargate.inference,
+        }
         args = EcsServiceArgs(
             context=self._context,
             part=part,
             cluster=self.cluster,
             task=task,
-            bounds={"gateway": fargate.gateway, "worker": fargate.worker, "inference": fargate.inference}[part],
+            bounds=bounds.get(part, TRANSPORT_TASK),
             subnet_ids=self.foundation.network.private_subnet_ids,
             security_group_id=self.groups.ids[part],
             port=GATEWAY_PORT if behind else None,
             target_groups={traffic: arn for traffic, arn in self.edge.target_group_arns.items() if behind},
             registry_arn=self.cluster.registry_arn if part == "inference" else None,
             spot=part == "worker" and fargate.spot_workers,
+            alone=part in processes.ENTRIES,
             after=after,
         )
         return EcsService(part, args, self._child)
@@ -187,7 +213,7 @@ class FargateAssistant(pulumi.ComponentResource):
             part=part,
             container=ecs_parts.placed(self._settings, container),
             size=size,
-            image=base.registry.images["gateway" if part in ("gateway", "worker") else "inference-cpu"],
+            image=base.registry.images["inference-cpu" if part in ("inference", "model") else "gateway"],
             secret_arns=read,
             statements=[*(statements or []), *self._secrets_statements(list(read.values()))],
             log_key_arn=base.keys.arn("logs"),

@@ -11,6 +11,8 @@ from collector import collector_off
 from pulumi.runtime import mocks
 from rendering import IMAGES, Recorder, Rendered, settings_of
 
+from infra.credentials import NAMES as CREDENTIALS
+from infra.generated.values import NAMES as GENERATED
 from infra.kubernetes.assistant import Assistant, AssistantArgs
 from infra.kubernetes.aws_edges import aws_edges
 from infra.kubernetes.delivered_secrets import DeliveredSecrets
@@ -27,7 +29,7 @@ VPC = Addresses("10.40.0.0/16")
 BUCKET = "s3://models-of-prod/models"
 IDS = {
     name: f"arn:aws:secretsmanager:{REGION}:123456789012:secret:assistant/prod/{name}-AbCdEf"
-    for name in ("api_key", "inference_api_key", "redis_password", "generic_webhook_secret", "generic_client_secret")
+    for name in (*GENERATED, *CREDENTIALS)
 }
 TARGET_GROUPS = {
     name: f"arn:aws:elasticloadbalancing:{REGION}:123456789012:targetgroup/{name}/1" for name in ("api", "generating")

@@ -93,7 +93,7 @@ async def test_no_secret_stands_in_an_environment_a_command_or_anything_but_a_se
     rendered = await registered(settings_of(PLATFORM))
     (secrets,) = (item for item in rendered.registered if item.name == "secrets")
     values = rendered.secret_values()
-    assert len(values) == len(secrets.inputs["versions"]) == 5
+    assert len(values) == len(secrets.inputs["versions"]) == 6
     certificate = rendered.certificate_key()
     for item in rendered.objects:
         if item["kind"] != "Secret":

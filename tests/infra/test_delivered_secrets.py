@@ -14,8 +14,8 @@ from infra.kubernetes.names import SECRETS_DIRECTORY
 
 PLATFORM = {"platforms": {"generic": {"url": "https://platform.example.com"}}}
 READS = {
-    "gateway": {"api_key", "inference_api_key", "redis_password"},
-    "worker": {"inference_api_key", "redis_password"},
+    "gateway": {"api_key", "inference_api_key", "redis_password", "token_key"},
+    "worker": {"inference_api_key", "redis_password", "token_key"},
     "inference": {"inference_api_key"},
 }
 OF_A_PLATFORM = {

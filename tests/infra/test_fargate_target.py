@@ -119,7 +119,9 @@ def test_the_outputs_are_those_of_the_contract_and_secrets_are_references() -> N
 def test_without_a_platform_there_is_no_webhook_and_none_of_its_secrets() -> None:
     found, outputs = stack(platforms={})
     assert not {"webhookUrls", "webhookSecrets"} & set(outputs)
-    assert set(json.loads(environment(containers(found)["worker"])["SECRET_IDS"])) == {"inference_api_key", "redis_password"}
+    assert set(json.loads(environment(containers(found)["worker"])["SECRET_IDS"])) == {
+        *("inference_api_key", "redis_password", "token_key")
+    }
 
 
 def test_each_part_may_read_the_secrets_that_it_reads_and_no_others() -> None:

@@ -36,13 +36,24 @@ def test_every_secret_has_256_bits_of_its_own_and_lies_in_a_private_file(created
     for name, value in created["values"].items():
         assert (directory / name).read_text() == value
         assert stat.S_IMODE((directory / name).stat().st_mode) == 0o600
-        assert len(base64.urlsafe_b64decode(value + "==") if name != "generic_webhook_secret" else b"x" * 32) == 32
+        bits = value.removeprefix("whsec_").replace("+", "-").replace("/", "_")
+        assert len(base64.urlsafe_b64decode(bits + "==")) == 32, name
 
 
 def test_a_webhook_secret_is_one_as_standard_webhooks_writes_it() -> None:
     secret = generate("generic_webhook_secret")
     assert secret.startswith("whsec_")
     assert 24 <= len(base64.b64decode(secret.removeprefix("whsec_"), validate=True)) <= 64
+
+
+def test_a_key_of_tokens_is_one_of_aes_and_its_successor_keeps_the_one_before() -> None:
+    first = generate("token_key")
+    assert len(base64.b64decode(first, validate=True)) == 32
+    second = renewed({"token_key": first}, {"token_key": 1}, {"token_key": 2})["token_key"]
+    third = renewed({"token_key": second}, {"token_key": 2}, {"token_key": 3})["token_key"]
+    assert second.split()[1] == first
+    assert third.split()[1] == second.split()[0]
+    assert len(third.split()) == 2
 
 
 def test_outside_values_no_output_holds_a_secret(created: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from infra.profiles import PROFILES
 from infra.settings import TARGET_OF_STACK
 from infra.settings_reader import SettingsMistakes, allowed, setting_keys, settings_from
+from infra.targets.local import listeners
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -28,7 +29,8 @@ def test_the_local_stack_needs_no_configuration() -> None:
     settings = settings_from({}, "local")
     assert settings.target == "local"
     assert settings.state_directory == Path(".state/local")
-    assert dict(settings.ports) == {"gateway": 8443, "inference": 8080, "redis": 6390, "worker": 8081}
+    assert listeners(settings) == {"gateway": 8443, "inference": 8080, "redis": 6390, "worker": 8081}
+    assert settings.platforms.connected == ()
 
 
 def test_numbers_are_taken_as_the_command_line_writes_them() -> None:
@@ -77,11 +79,43 @@ def test_keys_of_providers_and_of_the_engine_are_left_alone() -> None:
             'assistant:certificate.hosts.0 is "*.a.example". Neither a host name nor',
         ),
         ({"certificate": {"validityDays": 10}}, "renewBeforeDays (30) must be smaller than validityDays (10)"),
+        ({"platforms": {"slack": {"transport": "rtm"}}}, 'slack.transport is "rtm". Allowed: webhook or socketMode.'),
+        (
+            {"platforms": {"slack": {"clientId": 12.34}}},
+            "slack.clientId is 12.34. Allowed: the application's client id",
+        ),
+        (
+            {"platforms": {"slack": "yes"}},
+            'platforms.slack is "yes". Allowed: a group of settings: platforms.slack.appId,',
+        ),
+        ({"platforms": {"slak": {}}}, "assistant:platforms.slak is not a setting. Did you mean assistant:platforms.slack"),
+        ({"platforms": {"feishu": {}}}, "assistant:platforms.feishu.appId is missing. Allowed: the application's id, cli_…"),
+        ({"platforms": {"feishu": {"appId": "cli_a", "url": "open.feishu.cn"}}}, "Allowed: an address that starts with http"),
+        ({"answers": {"contextTurns": -1}}, "answers.contextTurns is -1. Allowed: a whole number from 0 (no context) to 100."),
+        (
+            {"identityProvider": {"issuer": "https://a.example"}},
+            "identityProvider.audience belong together: give both",
+        ),
+        ({"publicUrl": "http://a.example/x"}, 'assistant:publicUrl is "http://a.example/x". Allowed: the address under which'),
+        ({"ports": {"worker": 8086}}, "assistant:ports: one port is given twice: 8086 for worker and transportSlack"),
         ({"secretVersions": {"apiKey": 0}}, "assistant:secretVersions.apiKey is 0. Allowed: a whole number from 1."),
     ],
 )
 def test_a_mistake_names_the_key_what_came_and_what_is_allowed(config: dict[str, object], told: str) -> None:
     assert told in mistakes(config)
+
+
+def test_a_platform_is_set_up_where_its_section_stands_also_by_make_set() -> None:
+    for section in ("{}", {}):
+        settings = settings_from({"assistant:platforms": json.dumps({"slack": section})}, "local")
+        assert settings.platforms.connected == ("slack",)
+        assert settings.platforms.slack is not None
+        assert settings.platforms.slack.transport == "webhook"
+
+
+def test_an_emulator_on_this_machine_is_no_pods_platform() -> None:
+    slack = {"platforms": {"slack": {"apiUrl": "http://127.0.0.1:9/api/"}}}
+    assert "platforms.slack.apiUrl is" in mistakes(slack, stack="cluster")
 
 
 def test_all_mistakes_are_told_at_once_also_those_between_settings() -> None:
@@ -253,6 +287,7 @@ def test_a_profile_fills_what_the_stack_does_not_say_and_no_more() -> None:
             {"fargate": {"spotWorkers": True}},
             "assistant:fargate is read by the target fargate alone, and this stack is for eks.",
         ),
+        ({"publicUrl": "https://a.example"}, "assistant:publicUrl is read by the target local or cluster alone"),
         ({"ekz": {}}, "assistant:ekz is not a setting. Did you mean assistant:eks"),
     ],
 )

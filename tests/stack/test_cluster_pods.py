@@ -42,8 +42,8 @@ def test_gives_each_part_the_secrets_that_it_reads_and_no_others(deployed: Clust
     held = {part: set(deployed.inside(part).file("/run/secrets/assistant").listdir()) for part in APPLICATION}
     shown = {part: {name for name in names if not name.startswith(".")} for part, names in held.items()}
     assert shown == {
-        "gateway": {"api_key", "inference_api_key", "redis_password", "generic_webhook_secret"},
-        "worker": {"inference_api_key", "redis_password", "generic_webhook_secret", "generic_client_secret"},
+        "gateway": {"api_key", "inference_api_key", "redis_password", "generic_webhook_secret", "token_key"},
+        "worker": {"inference_api_key", "redis_password", "generic_webhook_secret", "generic_client_secret", "token_key"},
         "inference": {"inference_api_key"},
     }
 

@@ -7,6 +7,8 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
+from infra.credentials import FOLDER as CREDENTIALS
+from infra.local.layout import AUDIT
 from tools.pulumi.environment import STATE, backends
 from tools.stack.cluster import own_cluster
 from tools.stack.engine import Engine
@@ -36,12 +38,15 @@ def holds_resources(exported: Mapping[str, Any]) -> bool:
 def clean(engine: Engine) -> int:
     """Destroy, then remove the stack and, but on AWS, the configuration file that was generated for it.
 
-    A tracked configuration file is somebody's work and stays. Passphrase, backend and virtual environment serve every stack
+    What was entered of its platforms and the audit log of a local stack go as well. A tracked configuration file is
+    somebody's work and stays. Passphrase, backend and virtual environment serve every stack
     of the checkout and go with the last one.
     """
     down(engine)
     if engine.exists():
         engine.read("stack", "rm", "--yes", "--preserve-config")
+    for kept in (CREDENTIALS, AUDIT):  # what a `make down` leaves
+        shutil.rmtree(engine.checkout / kept / engine.stack, ignore_errors=True)
     if not place_of(engine).cleaned(engine):
         return 0
     if others := engine.stacks():

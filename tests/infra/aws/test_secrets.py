@@ -7,7 +7,17 @@ import json
 import pytest
 from aws_rendering import ACCOUNT, aws_settings, render_component
 
-from infra.aws.secrets import ROTATION_TAG, ApplicationSecrets, ApplicationSecretsArgs, read_statements, secret_names
+from infra.aws.secrets import (
+    DESCRIPTIONS,
+    ROTATION_REASONS,
+    ROTATION_TAG,
+    ApplicationSecrets,
+    ApplicationSecretsArgs,
+    read_statements,
+    secret_names,
+)
+from infra.credentials import NAMES as BROUGHT
+from infra.generated.values import NAMES as GENERATED
 
 GENERIC = {"generic": {"url": "https://platform.example.com"}}
 
@@ -21,15 +31,22 @@ def secrets(context):
 @pytest.mark.parametrize(
     ("groups", "names"),
     [
-        ({}, ("api_key", "inference_api_key", "redis_password")),
-        ({"redis": {"url": "rediss://redis.example.com:6379"}}, ("api_key", "inference_api_key")),
+        ({}, ("api_key", "inference_api_key", "redis_password", "token_key")),
+        ({"redis": {"url": "rediss://redis.example.com:6379"}}, ("api_key", "inference_api_key", "token_key")),
         (
             {"redis": {"url": "rediss://redis.example.com:6379", "passwordSecret": "mine"}},
-            ("api_key", "inference_api_key", "redis_password"),
+            ("api_key", "inference_api_key", "redis_password", "token_key"),
         ),
         (
             {"platforms": GENERIC},
-            ("api_key", "inference_api_key", "redis_password", "generic_webhook_secret", "generic_client_secret"),
+            ("api_key", "inference_api_key", "redis_password", "generic_webhook_secret", "generic_client_secret", "token_key"),
+        ),
+        (
+            {"platforms": {"slack": {}, "feishu": {"appId": "cli_a", "transport": "longConnection"}}},
+            (
+                *("api_key", "inference_api_key", "redis_password", "token_key"),
+                *("slack_signing_secret", "slack_bot_token", "feishu_app_secret"),
+            ),
         ),
     ],
 )
@@ -53,13 +70,17 @@ async def test_a_secret_is_made_empty_with_the_stacks_key_and_can_be_had_back_wh
     rendered = await render_component(secrets, aws_settings("prod", platforms=GENERIC))
     assert not rendered.of("SecretVersion")
     found = {it.inputs["name"]: it.inputs for it in rendered.of("aws:secretsmanager/secret:Secret")}
-    assert len(found) == 5
+    assert len(found) == 6
     assert found["assistant/prod/api_key"]["kmsKeyId"] == "the-key"
     assert {it["recoveryWindowInDays"] for it in found.values()} == {30}
     assert all(it["tags"][ROTATION_TAG] for it in found.values())
     dev = await render_component(secrets, aws_settings("dev"), stack="dev")
     # Elsewhere its name must be free for the next `up`.
     assert {it.inputs["recoveryWindowInDays"] for it in dev.of("aws:secretsmanager/secret:Secret")} == {0}
+
+
+def test_each_secret_that_a_stack_may_have_is_described_and_says_why_it_does_not_rotate_by_itself():
+    assert set(DESCRIPTIONS) == set(ROTATION_REASONS) == {*GENERATED, *BROUGHT}
 
 
 async def test_nobody_reads_it_without_tls_or_from_another_account():

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from infra.aws.naming import secret_name
 from infra.aws.secret_writing import stages_of, value_of
+from infra.credentials import Credentials
 from tools.aws import secrets
 from tools.stack.engine import EngineError
 
-NAMES = ("api_key", "inference_api_key", "redis_password")
+NAMES = ("api_key", "inference_api_key", "redis_password", "token_key")
 
 
 @pytest.fixture
 def world(aws):
     """The stack's secrets, empty as Pulumi makes them, and MemoryDB's user without a password."""
-    for name in (*NAMES, *secrets.PLATFORM_SECRETS):
+    for name in (*NAMES, *secrets.PLATFORM_SECRETS, "slack_signing_secret", "slack_bot_token"):
         aws("secretsmanager").create_secret(Name=secret_name("prod", name))
     aws("memorydb").create_user(UserName="assistant", AuthenticationMode={"Type": "iam"}, AccessString="on ~* +@all")
     return aws
@@ -38,7 +41,7 @@ def passwords(aws):
 def test_each_secret_without_a_value_gets_one_and_none_is_shown(world, make_engine):
     said, _ = run(make_engine())
     made = values(world)
-    assert all(len(value) >= 43 for value in made.values()) and len(set(made.values())) == 3
+    assert all(len(value) >= 43 for value in made.values()) and len(set(made.values())) == 4
     assert not any(value in said for value in made.values())
     assert "make up STACK=prod" in said
 
@@ -138,6 +141,53 @@ def test_the_password_of_a_queue_of_somebody_elses_is_asked_for_and_kept(world, 
     assert values(world)["redis_password"] == "theirs"
 
 
+SLACK = {"slack": {}}
+
+
+def test_what_a_platform_makes_is_asked_for_and_never_made_up(world, make_engine):
+    with pytest.raises(EngineError, match="slack_bot_token, slack_signing_secret has not been entered") as told:
+        run(make_engine(platforms=SLACK))
+    assert "SLACK_BOT_TOKEN" in str(told.value)
+
+
+def test_what_was_entered_is_written_kept_and_replaced_when_it_is_entered_anew(world, make_engine):
+    engine = make_engine(platforms=SLACK)
+    engine = dataclasses.replace(engine, environment={**engine.environment, "SLACK_SIGNING_SECRET": "from-the-environment"})
+    entered = Credentials("prod", engine.checkout)
+    entered.write("slack_bot_token", "xoxb-first")
+    said, numbers = run(engine)
+    kept = secret_name("prod", "slack_bot_token")
+    assert value_of(world("secretsmanager"), kept) == "xoxb-first"
+    assert value_of(world("secretsmanager"), secret_name("prod", "slack_signing_secret")) == "from-the-environment"
+    assert "xoxb" not in said
+    assert not numbers
+    assert run(engine)[1] == {}
+    entered.write("slack_bot_token", "xoxb-second")
+    assert run(engine)[1] == {"slack_bot_token": 2}
+    assert value_of(world("secretsmanager"), kept) == "xoxb-second"
+    # Where nobody has the files, what is kept stays.
+    entered.path("slack_bot_token").unlink()
+    run(make_engine(platforms=SLACK, secretVersions={"slackBotToken": 3}))
+    assert value_of(world("secretsmanager"), kept) == "xoxb-second"
+
+
+def test_a_platforms_secret_is_not_rotated_without_the_new_one(world, make_engine):
+    engine = make_engine(platforms=SLACK)
+    for name in ("slack_bot_token", "slack_signing_secret"):
+        Credentials("prod", engine.checkout).write(name, "x")
+    run(engine)
+    with pytest.raises(EngineError, match="Enter the new one first: make connect PLATFORM=slack STACK=prod"):
+        run(engine, "slack_bot_token")
+
+
+def test_a_new_key_of_tokens_keeps_the_one_before_it(world, make_engine):
+    run(make_engine())
+    (before,) = values(world)["token_key"].split()
+    run(make_engine(), "token_key")
+    new, kept = values(world)["token_key"].split()
+    assert (kept, new == before) == (before, False)
+
+
 def test_the_queues_user_is_the_one_that_the_state_names():
     user = {"type": "aws:memorydb/user:User", "outputs": {"userName": "assistant-prod"}}
     assert secrets.redis_user({"deployment": {"resources": [{"type": "aws:kms/key:Key"}, user]}}) == "assistant-prod"
@@ -150,5 +200,7 @@ def test_a_stack_that_is_not_up_is_told(account, make_engine):
 
 
 def test_an_unknown_name_is_refused_with_those_that_there_are(world, make_engine):
-    with pytest.raises(EngineError, match="api_kee is no secret of prod; it has api_key, inference_api_key, redis_password"):
+    with pytest.raises(
+        EngineError, match="api_kee is no secret of prod; it has api_key, inference_api_key, redis_password, token"
+    ):
         run(make_engine(), "api_kee")
