@@ -82,7 +82,7 @@ def router(queue: Queue, answerer: Answerer) -> APIRouter:
         description="`queued`, `leased` (at work) and `retrying` go on by themselves; `done` is the end; `dead` (given up) and "
         "`unknown` (it may have happened, and repeating could double it) wait for an operator.",
         response_model=TraceResponse,
-        responses=answers("Its state and what happened so far.", 401, 404, 503),
+        responses=answers("Its state and what happened so far.", 401, 403, 404, 503),
         tags=["events"],
     )
     async def trace_event(key: str) -> JSONResponse:
@@ -100,7 +100,7 @@ def router(queue: Queue, answerer: Answerer) -> APIRouter:
         description="Synchronous. A question that is longer than the model can read is refused with `context_length_exceeded`. "
         "A question that was answered before may get the same answer again; with `Cache-Control: no-cache` the model is asked.",
         response_model=AnswerResponse,
-        responses=answers("The model's answer.", 400, 401, 413, 415, 502, 503, 504),
+        responses=answers("The model's answer.", 400, 401, 403, 413, 415, 502, 503, 504),
         openapi_extra=openapi(AnswerRequest),
         tags=["answers"],
     )

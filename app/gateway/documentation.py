@@ -21,7 +21,8 @@ SCHEMES: dict[Authentication, dict[str, str]] = {
     Authentication.API_KEY: {
         "type": "http",
         "scheme": "bearer",
-        "description": "The stack's API key: `Authorization: Bearer <key>`. `make outputs` shows it on request.",
+        "description": "An API key: `Authorization: Bearer <key>`. `make outputs` shows the stack's own on request. A tenant's "
+        "key, or a token of the identity provider, may do what its roles permit.",
     },
     Authentication.PLATFORM: {
         "type": "apiKey",

@@ -81,7 +81,8 @@ class ErrorResponse(BaseModel):
 
 _REASONS = {
     400: "The body is malformed JSON, or a field is missing or wrong: `param` names it.",
-    401: "The API key or the signature is missing or wrong, or the time stamp is more than 300 s off.",
+    401: "The API key, the token or the signature is missing or wrong, or the time stamp is more than 300 s off.",
+    403: "None of the caller's roles, or not the credential, permits it.",
     404: "There is no such event (finished ones are forgotten after a day), or the platform is not configured.",
     413: "The body is too large.",
     415: "The body is compressed.",

@@ -13,34 +13,36 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from app.auth.roles import SHIPPED
 from app.telemetry.audit.actions import ROLES_CHANGED, TENANTS_CHANGED
+from app.telemetry.audit.log import PROCESS
 from app.telemetry.audit.record import Audit
 from app.tenants.access import Access, Sources
 from app.tenants.changes import Change
 from app.tenants.reloading import Reloading
 
-ACTOR: Final = "process"  # who edited a file is not known here
 ACTIONS: Final[dict[str, str]] = {"tenant": TENANTS_CHANGED, "role": ROLES_CHANGED}
 
 
 @contextlib.asynccontextmanager
 async def following(sources: Sources, access: Access, audit: Audit, registry: CollectorRegistry) -> AsyncIterator[Reloading]:
-    """``access``: as ``sources`` gave it at the start. Raises :class:`app.telemetry.audit.record.AuditUnavailable`."""
+    """``access``: as ``sources`` gave it at the start. A change that the audit log does not take does not hold: the old stays,
+    and the next look tries again. Who edited a file is not known here, so the process is the actor. Raises
+    :class:`app.telemetry.audit.record.AuditUnavailable`."""
     files: dict[str, Path | None] = {"tenant": sources.tenants_file, "role": sources.roles_file or SHIPPED}
 
     async def changed(different: tuple[Change, ...]) -> None:
         for kind, action in ACTIONS.items():
             if of_kind := [change for change in different if change.kind == kind]:
-                await audit.record(action, actor=ACTOR, **_told(files[kind]), **_named(of_kind))
+                await audit.record(action, actor=PROCESS, **_told(files[kind]), **_named(of_kind))
 
     async def failed(mistakes: tuple[str, ...]) -> None:
         for kind, action in ACTIONS.items():
             file = files[kind]
             of_file = [mistake for mistake in mistakes if file is not None and mistake.startswith(f"{file.name}:")]
             if of_file:
-                await audit.record(action, actor=ACTOR, outcome="refused", mistakes=len(of_file), **_told(file))
+                await audit.record(action, actor=PROCESS, outcome="refused", mistakes=len(of_file), **_told(file))
 
     for kind, action in ACTIONS.items():
-        await audit.record(action, actor=ACTOR, **_told(files[kind]))
+        await audit.record(action, actor=PROCESS, **_told(files[kind]))
     reloading = Reloading(sources, access, changed=changed, failed=failed)
     failing = Gauge(
         "assistant_access_reload_failed",

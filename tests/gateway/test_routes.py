@@ -134,6 +134,8 @@ def test_openapi_is_complete_and_says_how_each_operation_is_authenticated(gatewa
             assert operation["summary"]
             if expected:
                 assert "401" in operation["responses"]
+            if entries[method.upper(), path].permission:
+                assert "403" in operation["responses"]
             assert "422" not in operation["responses"]
     assert set(document["components"]["securitySchemes"]) == {"api_key", "platform"}
     references = re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document))

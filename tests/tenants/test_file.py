@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from app.auth.api_keys import holder
+from app.auth.permissions import permissions
 from app.auth.principal import OPERATOR, Principal
 from app.auth.secret_reference import SecretReference
 from app.tenants.access import Access, AccessError, Sources
@@ -18,6 +20,7 @@ from app.tenants.libraries import libraries
 from app.tenants.tenant import Tenant, Tenants, may_see
 
 ACTIONS = ("calendar.create",)
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "tenants.md"
 KEY = "a-key-of-acme-0123456789"
 DIGEST = hashlib.sha256(KEY.encode()).hexdigest()
 TEMPLATE = (
@@ -253,3 +256,12 @@ def test_a_role_that_names_them_rightly_is_none(tmp_path: Path) -> None:
 
 def test_no_digest_and_no_secret_is_in_the_words_for_a_tenant(tmp_path: Path) -> None:
     assert DIGEST not in repr(named(load(tmp_path, GOOD).tenants, "acme")).lower()
+
+
+def test_the_files_that_the_documentation_shows_are_right(tmp_path: Path) -> None:
+    tenants, roles = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "tenants.yaml").write_text(tenants, encoding="utf-8")
+    (tmp_path / "roles.yaml").write_text(roles, encoding="utf-8")
+    assert check(tmp_path / "tenants.yaml", tmp_path / "roles.yaml", ACTIONS) == []
+    page = PAGE.read_text(encoding="utf-8")
+    assert not {permission for permission in permissions(ACTIONS) if f"`{permission}`" not in page and "run:" not in permission}
