@@ -22,7 +22,7 @@ import aiohttp
 from aiohttp import web
 
 RETRIES = (0.0, 60.0, 300.0)  # seconds to wait before each
-ACKNOWLEDGE_SECONDS = 3.0
+ACKNOWLEDGE_SECONDS = 3.0  # what Slack waits for an answer
 
 
 @dataclass
@@ -116,8 +116,10 @@ class Delivery:
         request_url: str | None = None,
         verify: ssl.SSLContext | bool = True,
         pace: float = 1.0,
+        acknowledge_seconds: float = ACKNOWLEDGE_SECONDS,
     ) -> None:
         self.signing_secret, self.request_url, self.pace = signing_secret, request_url, pace
+        self.acknowledge_seconds = acknowledge_seconds
         self.verify, self.sockets = verify, Sockets()
         self._told = told
 
@@ -146,7 +148,7 @@ class Delivery:
     async def _attempt(self, envelope: dict[str, Any], retry: int, reason: str) -> Attempt:
         number, began = str(envelope.get("event_id", "")), time.monotonic()
         if self.request_url is None:
-            taken, why = await self.sockets.send(envelope, retry, reason, ACKNOWLEDGE_SECONDS)
+            taken, why = await self.sockets.send(envelope, retry, reason, self.acknowledge_seconds)
             return Attempt(number, retry, taken, None, why, time.monotonic() - began)
         headers = {"X-Slack-Retry-Num": str(retry), "X-Slack-Retry-Reason": reason} if retry else {}
         body = json.dumps(envelope, ensure_ascii=retry % 2 == 1).encode()  # an escaped body says the same in other bytes
@@ -165,7 +167,7 @@ class Delivery:
     async def _post(self, body: bytes, more: dict[str, str]) -> tuple[int, bytes, dict[str, str]]:
         assert self.request_url is not None
         headers = signed_headers(self.signing_secret, body) | more
-        limit = aiohttp.ClientTimeout(total=ACKNOWLEDGE_SECONDS)
+        limit = aiohttp.ClientTimeout(total=self.acknowledge_seconds)
         async with (
             aiohttp.ClientSession(timeout=limit) as session,
             session.post(self.request_url, data=body, headers=headers, ssl=self.verify, allow_redirects=False) as answer,

@@ -27,7 +27,7 @@ from dataclasses import asdict
 from typing import Any
 
 from slack_workspace import page
-from slack_workspace.delivery import Attempt, Delivery
+from slack_workspace.delivery import ACKNOWLEDGE_SECONDS, Attempt, Delivery
 from slack_workspace.server import Fault, Server
 from slack_workspace.workspace import APP, BOT_USER, TEAM, Workspace
 
@@ -55,6 +55,7 @@ class Emulator:
         token_seconds: float = 43_200,
         seconds_apart: float = 0.0,
         pace: float = 1.0,
+        acknowledge_seconds: float = ACKNOWLEDGE_SECONDS,
         subscribed: tuple[str, ...] = SUBSCRIBED,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -70,7 +71,14 @@ class Emulator:
         )
         for channel in self.workspace.channels.values():
             channel.seconds_apart = seconds_apart
-        self.delivery = Delivery(signing_secret, self._attempted, request_url=request_url, verify=verify, pace=pace)
+        self.delivery = Delivery(
+            signing_secret,
+            self._attempted,
+            request_url=request_url,
+            verify=verify,
+            pace=pace,
+            acknowledge_seconds=acknowledge_seconds,
+        )
         self._server = Server(
             self.workspace,
             self.delivery.sockets,
