@@ -21,12 +21,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
+from urllib.parse import urlsplit
 
 from app.auth.grants import IssuedToken
 from app.auth.token_store import PREFIX, TokenStore
 from app.auth.vault import SealBroken, Vault
 from app.pipeline.redis_client import RedisClient, RedisUnavailable, Script
+from app.settings import SettingsError
 from app.telemetry.audit.actions import INSTALL_FINISHED, INSTALL_REFUSED, INSTALL_STARTED
+from app.telemetry.audit.notices import Notices
+from app.telemetry.audit.operation import operation
 from app.telemetry.audit.record import Audit, AuditUnavailable
 from app.telemetry.logs import get_logger
 
@@ -138,7 +142,8 @@ class InstallationStates:
 
 
 class Installer:
-    """``tenant_of(platform, team)``: the name of the tenant that lists the team, None for nobody's."""
+    """``tenant_of(platform, team)``: the name of the tenant that lists the team, None for nobody's. Raises
+    :class:`app.settings.SettingsError` for a ``public_url`` that no browser keeps a cookie of."""
 
     def __init__(
         self,
@@ -150,10 +155,16 @@ class Installer:
         tenant_of: Callable[[str, str], str | None],
         audit: Audit,
     ) -> None:
+        require_https("PUBLIC_URL", public_url)
         self._dialects = {dialect.name: dialect for dialect in dialects}
         self._public_url = public_url.rstrip("/")
         self._states, self._store = states, store
         self._tenant_of, self._audit = tenant_of, audit
+        self._notices = Notices(audit)  # strangers cause refusals as they like
+
+    async def aclose(self) -> None:
+        """Record the refusals that were counted and not told yet."""
+        await self._notices.aclose()
 
     @property
     def redirect_uris(self) -> Mapping[str, str]:
@@ -179,7 +190,7 @@ class Installer:
             if not kept:
                 raise InstallationRefused(429, "too_many", "Too many installations have begun. Try again in a minute.")
         except InstallationRefused as refusal:
-            await self._tell(platform, refusal)
+            self._tell(platform, refusal)
             raise
         return Begun(dialect.authorize_url(state, challenge_of(verifier), own), browser)
 
@@ -195,7 +206,7 @@ class Installer:
             installed = await dialect.exchange(code, pending.verifier, self.redirect_uris[platform])
             return await self._keep(dialect, installed)
         except InstallationRefused as refusal:
-            await self._tell(platform, refusal)
+            self._tell(platform, refusal)
             raise
 
     def _dialect(self, platform: str) -> InstallationDialect:
@@ -233,27 +244,27 @@ class Installer:
             await dialect.discard(installed)
             message = f"The {dialect.title} team {team} is not among those that this assistant serves. Its operator can add it."
             raise InstallationRefused(403, "unknown_team", message)
+        details = {"tenant": tenant, "subject": team, "platform": platform, "team": team}
         try:
-            await self._store.install(platform, team, installed.issued, dialect.margin_seconds)
-        except RedisUnavailable as error:
+            async with operation(self._audit, INSTALL_FINISHED, actor=NOBODY, **details):
+                await self._store.install(platform, team, installed.issued, dialect.margin_seconds)
+        except (AuditUnavailable, RedisUnavailable) as error:
             get_logger().error("installation_not_stored", platform=platform, team=team, reason=str(error))
             message = "The token could not be stored. Begin the installation again in a minute."
             raise InstallationRefused(503, "unavailable", message) from None
-        try:
-            await self._audit.record(INSTALL_FINISHED, actor=NOBODY, tenant=tenant, subject=team, platform=platform, team=team)
-        except AuditUnavailable as error:
-            get_logger().error("installation_not_recorded", platform=platform, team=team, reason=str(error))
         return Finished(tenant, dialect.title, team, installed.team_name)
 
-    async def _tell(self, platform: str, refusal: InstallationRefused) -> None:
+    def _tell(self, platform: str, refusal: InstallationRefused) -> None:
         known = platform if platform in self._dialects else "unknown"
         get_logger().warning("installation_refused", platform=known, reason=refusal.code, status=refusal.status)
-        try:
-            await self._audit.record(
-                INSTALL_REFUSED, actor=NOBODY, outcome="refused", platform=known, reason=refusal.code, status=refusal.status
-            )
-        except AuditUnavailable as error:
-            get_logger().error("refusal_not_recorded", platform=known, reason=str(error))
+        self._notices.note(INSTALL_REFUSED, reason=refusal.code, platform=known, actor=NOBODY, status=refusal.status)
+
+
+def require_https(setting: str, url: str) -> None:
+    """Codes, states and cookies go there. Raises :class:`app.settings.SettingsError`, but for this machine itself."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+        raise SettingsError(f"{setting}={url}: an https:// address is expected, installations send secrets there")
 
 
 def challenge_of(verifier: str) -> str:

@@ -19,7 +19,7 @@ import httpx2
 
 from app.auth.access_tokens import AccessTokenRefused, AccessTokenUnavailable
 from app.auth.grants import GrantRefused, MalformedTokenAnswer, TenantAccessToken, feishu_answer, token_in
-from app.auth.installation import InstallationRefused, Installed
+from app.auth.installation import InstallationRefused, Installed, require_https
 from app.auth.renewal import FEISHU_MARGIN_SECONDS
 from app.auth.token_endpoint import TokenEndpoint
 from app.http.outbound import Answer, CallFailed, get, post
@@ -41,13 +41,15 @@ _REASONS: Final = {
 
 
 class FeishuInstallation:
-    """``client`` stays open. ``url`` and ``accounts_url``: Feishu's, or Lark's."""
+    """``client`` stays open. ``url`` and ``accounts_url``: Feishu's, or Lark's. Raises :class:`app.settings.SettingsError`."""
 
     name = "feishu"
     title = "Feishu"
     margin_seconds = FEISHU_MARGIN_SECONDS
 
     def __init__(self, client: httpx2.AsyncClient, *, app_id: str, app_secret: str, url: str, accounts_url: str) -> None:
+        require_https("FEISHU_URL", url)
+        require_https("FEISHU_ACCOUNTS_URL", accounts_url)
         self._client = client
         self._app_id, self._app_secret = app_id, app_secret
         self._url, self._accounts_url = url.rstrip("/"), accounts_url.rstrip("/")

@@ -25,12 +25,14 @@ from app.auth.grants import (
     slack_request,
     token_in,
 )
-from app.auth.installation import InstallationRefused, Installed
+from app.auth.installation import InstallationRefused, Installed, require_https
 from app.auth.renewal import SLACK_MARGIN_SECONDS
 from app.http.outbound import CallFailed, post
 
 # What the assistant does: is mentioned, reads where it is, answers.
-BOT_SCOPES: Final = ("app_mentions:read", "channels:history", "chat:write", "groups:history", "im:history", "mpim:history")
+BOT_SCOPES: Final = (
+    *("app_mentions:read", "channels:history", "chat:write", "files:write", "groups:history", "im:history", "mpim:history"),
+)
 CALL_SECONDS: Final = 10.0
 LONGEST_NAME: Final = 100
 # https://docs.slack.dev/reference/methods/oauth.v2.access#errors
@@ -44,7 +46,7 @@ _REASONS: Final = {
 
 
 class SlackInstallation:
-    """``client`` stays open. ``pkce``: the application has it switched on (above)."""
+    """``client`` stays open. ``pkce``: the application has it on (above). Raises :class:`app.settings.SettingsError`."""
 
     name = "slack"
     title = "Slack"
@@ -61,6 +63,8 @@ class SlackInstallation:
         scopes: Sequence[str] = BOT_SCOPES,
         pkce: bool = False,
     ) -> None:
+        require_https("SLACK_AUTHORIZE_URL", authorize_url)
+        require_https("SLACK_API_URL", api_url)
         self._client = client
         self._client_id, self._client_secret = client_id, client_secret
         self._api_url, self._authorize_url = api_url.rstrip("/"), authorize_url

@@ -33,6 +33,8 @@ from app.auth.token_endpoint import CALL_SECONDS, TokenEndpoint
 from app.auth.token_flights import TokenFlights
 from app.auth.token_store import Slot, StoredToken, TokenStore
 from app.pipeline.redis_client import RedisUnavailable
+from app.telemetry.audit.actions import TOKEN_REFRESHED
+from app.telemetry.audit.record import Audit, AuditUnavailable
 from app.telemetry.logs import get_logger
 
 LOCK_SECONDS: Final = 3 * CALL_SECONDS  # the exchange and the write after it, and room for a slow disk
@@ -79,13 +81,14 @@ class SharedTokens:
         store: TokenStore | None,
         fallback: AccessTokens | None = None,
         how_to_install: str = "install the assistant there",
+        audit: Audit | None = None,
         lock_seconds: float = LOCK_SECONDS,
         wait_seconds: float = WAIT_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._platform, self._renewal = platform, renewal
         self._endpoint, self._store, self._fallback = endpoint, store, fallback
-        self._how_to_install = how_to_install
+        self._how_to_install, self._audit = how_to_install, audit
         self._lock_seconds, self._wait_seconds = lock_seconds, wait_seconds
         self._monotonic = monotonic
         self._own: dict[str, _Own] = {}
@@ -177,7 +180,9 @@ class SharedTokens:
         self._unstored[team] = _Unstored(fence, issued, asked)
         for attempt in range(STORE_TRIES):
             try:
-                return issued.token if await self._store_again(team, store) else None
+                stored = await self._store_again(team, store)
+                await self._tell(team)
+                return issued.token if stored else None
             except RedisUnavailable as error:
                 if self._renewal.repeatable:
                     del self._unstored[team]
@@ -186,6 +191,14 @@ class SharedTokens:
                 await asyncio.sleep(POLL_SECONDS * 2**attempt)
         self._log.error("renewed_token_not_stored", team=team, reason=failure)
         raise AccessTokenUnavailable(f"a new {self._platform} token of team {team} cannot be stored yet: {failure}")
+
+    async def _tell(self, team: str) -> None:
+        if self._audit is None:
+            return
+        try:
+            await self._audit.record(TOKEN_REFRESHED, actor="process", subject=team, platform=self._platform, team=team)
+        except AuditUnavailable as error:
+            self._log.error("renewal_not_recorded", team=team, reason=str(error))
 
     async def _store_again(self, team: str, store: TokenStore) -> bool:
         """Whether what was still to be stored is; False: a newer one stands there, or there was nothing."""
