@@ -9,7 +9,7 @@ its own. So it is sent only where the constructor is told so; else secret, state
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlencode
 
@@ -28,11 +28,8 @@ from app.auth.grants import (
 from app.auth.installation import InstallationRefused, Installed, require_https
 from app.auth.renewal import SLACK_MARGIN_SECONDS
 from app.http.outbound import CallFailed, post
+from app.platforms.slack.manifest import SCOPES
 
-# What the assistant does: is mentioned, reads where it is, answers.
-BOT_SCOPES: Final = (
-    *("app_mentions:read", "channels:history", "chat:write", "files:write", "groups:history", "im:history", "mpim:history"),
-)
 CALL_SECONDS: Final = 10.0
 LONGEST_NAME: Final = 100
 # https://docs.slack.dev/reference/methods/oauth.v2.access#errors
@@ -60,7 +57,7 @@ class SlackInstallation:
         client_secret: str,
         api_url: str,
         authorize_url: str,
-        scopes: Sequence[str] = BOT_SCOPES,
+        scopes: Iterable[str] = SCOPES,
         pkce: bool = False,
     ) -> None:
         require_https("SLACK_AUTHORIZE_URL", authorize_url)
@@ -68,7 +65,7 @@ class SlackInstallation:
         self._client = client
         self._client_id, self._client_secret = client_id, client_secret
         self._api_url, self._authorize_url = api_url.rstrip("/"), authorize_url
-        self._scopes, self._pkce = tuple(scopes), pkce
+        self._scopes, self._pkce = sorted(scopes), pkce
 
     def authorize_url(self, state: str, challenge: str, redirect_uri: str) -> str:
         query = {"client_id": self._client_id, "scope": ",".join(self._scopes), "redirect_uri": redirect_uri, "state": state}

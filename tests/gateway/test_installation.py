@@ -34,6 +34,7 @@ from app.http.serve import serving_beside
 from app.pipeline.memory_queue import MemoryQueue
 from app.pipeline.redis_client import connect
 from app.platforms.secret_set import SecretSet
+from app.platforms.slack.manifest import manifest
 from app.settings import RedisSettings, SettingsError
 from app.telemetry.audit.record import AuditUnavailable, Detail, Entry
 from app.tenants.access import Sources
@@ -206,7 +207,7 @@ async def test_the_browser_goes_to_the_platform_with_state_and_the_only_redirect
     query = parse_qs(target.query)
     assert query["client_id"] == [SLACK_ID]
     assert query["redirect_uri"] == [f"{PUBLIC_URL}/oauth/slack/callback"]
-    assert "chat:write" in query["scope"][0].split(",")
+    assert query["scope"][0].split(",") == manifest(url=PUBLIC_URL)["oauth_config"]["scopes"]["bot"]
     assert re.fullmatch(r"[\w-]{43}", query["state"][0])
     assert "code_challenge" not in query
     assert SECRET not in started.headers["location"]
