@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from app.http.health import LIVE_PATHS, READY_PATHS
 from app.telemetry.emf import Observe, ignore
@@ -30,6 +30,17 @@ class GatewayMetrics:
             buckets=SECONDS,
             registry=registry,
         )
+
+        self._previous = Gauge(
+            "assistant_previous_secret_used_timestamp_seconds",
+            "When a request was last signed with a secret that is being replaced; it can go once this stands still.",
+            ("platform",),
+            registry=registry,
+        )
+
+    def previous_secret_used(self, platform: str) -> None:
+        """``platform``: of those that are set up."""
+        self._previous.labels(platform).set_to_current_time()
 
     def answered(self, route: str | None, method: str, status: int, seconds: float) -> None:
         """``route``: the template in the route table; None for what is not in it."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 
-from app.auth.roles import Roles, RolesError, load_roles
 from app.http.errors import install
 from app.http.exposition import exposing
 from app.http.health import Verdict, router
@@ -18,20 +19,29 @@ from app.http.lifecycle import Lifecycle
 from app.http.outbound import client_for
 from app.http.serve import ServeError, run, serve
 from app.pipeline.answer import AnswerClient
+from app.pipeline.answer_cache import answering
+from app.pipeline.conversation import Conversations
 from app.pipeline.metrics import MessageMetrics, QueueMetrics
+from app.pipeline.pacing import RedisPacer, RedisQuotas
 from app.pipeline.processor import Processor
 from app.pipeline.queue import Queue, QueuePolicy, QueueUnavailable
 from app.pipeline.redis_client import connect
 from app.pipeline.redis_queue import RedisQueue
+from app.pipeline.responder import Responder
 from app.pipeline.worker import RELEASE_SECONDS, Worker, WorkerPolicy
-from app.platforms.generic import GenericPlatform
+from app.platforms.registry import sending
 from app.platforms.standard_webhooks import SecretError
 from app.settings import SettingsError, WorkerSettings, load
-from app.tasks.actions import registry
-from app.tasks.template import Library, LibraryError, load_library
+from app.tasks.actions import registry as actions
+from app.telemetry.audit.log import auditing
+from app.telemetry.audit.notices import Notices
+from app.telemetry.audit.record import AuditUnavailable
 from app.telemetry.emf import emf_for, emitting
 from app.telemetry.logs import configure, get_logger
 from app.telemetry.metrics import new_registry
+from app.tenants.access import Access, AccessError, Sources
+from app.tenants.following import following
+from app.tenants.libraries import libraries
 
 STALLED_SECONDS = 5.0  # the loop turns about every second
 EXIT_CONFIGURATION = 2
@@ -40,38 +50,75 @@ EXIT_CONFIGURATION = 2
 def main() -> int:
     try:
         settings = load(WorkerSettings, os.environ)
-        library = load_library(settings.tasks_directory, registry())
-        roles = load_roles(None, registry())
-        generic = GenericPlatform.from_settings(settings) if settings.generic_url else None
-    except (SettingsError, LibraryError, RolesError) as error:
+        sources = Sources(
+            tenants_file=settings.tenants_file,
+            roles_file=settings.roles_file,
+            actions=actions(),
+            libraries=libraries(settings.tasks_directory),
+        )
+        access = sources.load()
+        configure("worker", settings.log_level)
+        return run(work(settings, sources, access))
+    except (SettingsError, AccessError, SecretError) as error:
         print(f"worker: cannot start:\n{error}", file=sys.stderr)
         return EXIT_CONFIGURATION
-    except SecretError as error:
-        print(f"worker: cannot start:\nGENERIC_WEBHOOK_SECRET: {error}", file=sys.stderr)
-        return EXIT_CONFIGURATION
-    configure("worker", settings.log_level)
-    try:
-        return run(work(settings, library, roles, generic))
-    except ServeError as error:
+    except (ServeError, AuditUnavailable) as error:
         print(f"worker: {error}", file=sys.stderr)
         return 1
 
 
-async def work(settings: WorkerSettings, library: Library, roles: Roles, generic: GenericPlatform | None) -> int:
+async def work(settings: WorkerSettings, sources: Sources, access: Access) -> int:
     """Build the worker from its parts and run it until it is told to stop."""
-    lifecycle = Lifecycle()
-    redis = connect(settings)
-    queue = RedisQueue(redis, QueuePolicy(lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts))
-    inference = client_for(settings.inference_url)
-    answers = AnswerClient(inference, settings.inference_url, settings.inference_api_key, settings.inference_timeout_seconds)
-    platforms = {generic.name: generic} if generic else {}
-    policy = WorkerPolicy(concurrency=settings.worker_concurrency, lease_seconds=settings.lease_seconds)
-    registry = new_registry()
-    queue_metrics, message_metrics = QueueMetrics(registry, queue), MessageMetrics(registry, platforms)
-    processor = Processor(queue, answers, library, platforms, roles, message_metrics.denied)
-    worker = Worker(queue, processor, policy, message_metrics.settled)
-    get_logger().info("starting", worker=worker.name, tasks=len(library.templates), platforms=sorted(platforms))
+    lifecycle, registry = Lifecycle(), new_registry()
+    async with contextlib.AsyncExitStack() as parts:
+        redis = connect(settings)
+        parts.push_async_callback(redis.close)
+        queue = RedisQueue(redis, QueuePolicy(lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts))
+        audit = await parts.enter_async_context(auditing(settings.audit_directory, redis, registry, "worker"))
+        notices = Notices(audit)
+        parts.push_async_callback(notices.aclose)
+        reloading = await parts.enter_async_context(following(sources, access, audit, registry))
+        platforms = await parts.enter_async_context(sending(settings, redis, reloading.access))
+        queue_metrics, message_metrics = QueueMetrics(registry, queue), MessageMetrics(registry, platforms)
+        inference = client_for(settings.inference_url)
+        parts.push_async_callback(inference.aclose)
+        client = AnswerClient(inference, settings.inference_url, settings.inference_api_key, settings.inference_timeout_seconds)
+        answers = await parts.enter_async_context(
+            answering(
+                settings,
+                client,
+                redis=redis,
+                inference=inference,
+                inference_url=settings.inference_url,
+                registry=registry,
+                wait_seconds=settings.inference_timeout_seconds,
+            )
+        )
+        responder = Responder(
+            access=reloading.access,
+            answers=answers,
+            conversations=Conversations.from_settings(settings, redis, registry),
+            quotas=RedisQuotas(redis, away=message_metrics.quota_uncounted),
+            audit=audit,
+            notices=notices,
+            denied=message_metrics.denied,
+        )
+        processor = Processor(queue, responder, platforms, RedisPacer(redis))
+        policy = WorkerPolicy(concurrency=settings.worker_concurrency, lease_seconds=settings.lease_seconds)
+        worker = Worker(queue, processor, policy, message_metrics.settled)
+        tenants = len(reloading.access().tenants)
+        get_logger().info("starting", worker=worker.name, tenants=tenants, platforms=sorted(platforms))
+        return await _serve(settings, lifecycle, worker, queue, registry, queue_metrics)
 
+
+async def _serve(
+    settings: WorkerSettings,
+    lifecycle: Lifecycle,
+    worker: Worker,
+    queue: Queue,
+    registry: CollectorRegistry,
+    queue_metrics: QueueMetrics,
+) -> int:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         loop = asyncio.create_task(worker.run())
@@ -80,8 +127,6 @@ async def work(settings: WorkerSettings, library: Library, roles: Roles, generic
         yield
         stopping.cancel()
         await worker.drain(0)
-        for close in (inference.aclose, redis.close, *([generic.aclose] if generic else [])):
-            await close()
 
     app = FastAPI(title="Worker", lifespan=lifespan, openapi_url=None)
     install(app)

@@ -71,13 +71,21 @@ class MessageMetrics:
         for platform in self._platforms:
             for outcome in OUTCOMES.values():
                 self._messages.labels(platform, outcome)  # from 0 on, so that the first one is seen as an increase
-
         self._denied = Counter(
             "assistant_denied",
             "What a sender wanted and may not.",
             ("platform", "permission"),
             registry=registry,
         )
+
+        self._quota_uncounted = Counter(
+            "assistant_quota_uncounted",
+            "Messages that were let through without being counted, because Redis was away.",
+            registry=registry,
+        )
+
+    def quota_uncounted(self) -> None:
+        self._quota_uncounted.inc()
 
     def denied(self, platform: str, permission: str) -> None:
         """``permission``: one of :func:`app.auth.roles.permissions`."""

@@ -1,4 +1,4 @@
-"""One event's way, once leased: route, handle, send; each step journalled, each effect under its idempotency key."""
+"""One event's way, once leased: respond, render, send; each step journalled, each effect under its idempotency key."""
 
 from __future__ import annotations
 
@@ -8,47 +8,29 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
-from app.auth.roles import Roles
-from app.pipeline.answer import AnswerClient
 from app.pipeline.event import Event
-from app.pipeline.handlers.answer import handle_answer
-from app.pipeline.handlers.help import handle_help
-from app.pipeline.handlers.task import handle_task
 from app.pipeline.idempotency import idempotency_key
-from app.pipeline.phrases import phrases_for
+from app.pipeline.pacing import Pacer
 from app.pipeline.queue import Lease, Queue, QueueUnavailable
-from app.pipeline.responses import Response
-from app.pipeline.router import AnswerRoute, DeniedRoute, HelpRoute, TaskRoute, permission_of, route
-from app.platforms.platform import GivenUp, OutcomeUnknown, Platform, Retryable, TaskFailed
-from app.tasks.template import Library
+from app.pipeline.responder import Attempt, Responder
+from app.platforms.platform import GivenUp, OutcomeUnknown, Platform, Retryable
 
 T = TypeVar("T")
 PATIENCE_SECONDS = 5.0  # how long a step waits for a queue that is away (a restart of Redis) before the attempt is dropped
+LONGEST_PACE_SECONDS = 30.0  # beyond it the attempt gives its place to another conversation
 
 # Names of journalled steps; they are stages of the trace too.
-HANDLED = "handled"  # the response exists; its value is the list of messages in which the platform shows it, in JSON
+RENDERED = "rendered"  # the response exists; its value is the list of messages in which the platform shows it, in JSON
 SENT = "sent"  # of several messages the first; the others are sent-2, sent-3 …
 TASK = "task"
 
 
 class Processor:
-    """``denied`` hears of what somebody wanted and may not, by platform and permission."""
-
-    def __init__(
-        self,
-        queue: Queue,
-        answers: AnswerClient,
-        library: Library,
-        platforms: Mapping[str, Platform],
-        roles: Roles,
-        denied: Callable[[str, str], None] = lambda _platform, _permission: None,
-    ) -> None:
+    def __init__(self, queue: Queue, responder: Responder, platforms: Mapping[str, Platform], pacer: Pacer) -> None:
         self._queue = queue
-        self._answers = answers
-        self._library = library
+        self._responder = responder
         self._platforms = platforms
-        self._roles = roles
-        self._denied = denied
+        self._pacer = pacer
 
     def repeatable(self, event: Event) -> bool:
         """Whether an attempt at ``event`` may be broken off anywhere and begun again."""
@@ -65,38 +47,44 @@ class Processor:
         platform = self._platforms.get(event.platform)
         if platform is None:
             raise GivenUp(f'no platform "{event.platform}" is set up here')
-        recorded = lease.steps.get(HANDLED)
-        parts: Sequence[str] = json.loads(recorded) if recorded is not None else await self._handle(lease, platform)
+        recorded = lease.steps.get(RENDERED)
+        parts: Sequence[str] = json.loads(recorded) if recorded is not None else await self._respond(lease, platform)
         for number, part in enumerate(parts, start=1):
             step = SENT if number == 1 else f"{SENT}-{number}"
             if step not in lease.steps:
                 await self._send(lease, platform, step, part)
 
-    async def _send(self, lease: Lease, platform: Platform, step: str, part: str) -> None:
-        sent = await self._effect(lease, platform, step, lambda key: platform.send(lease.event, part, key))
-        await patiently(lambda: self._queue.record_outcome(lease, step, sent))
-
-    async def _handle(self, lease: Lease, platform: Platform) -> Sequence[str]:
+    async def _respond(self, lease: Lease, platform: Platform) -> Sequence[str]:
         """The messages to send, recorded."""
-        event = lease.event
-        chosen = route(event, self._library)
-        await patiently(lambda: self._queue.note(lease, "routed", str(chosen)))
-        permission = permission_of(chosen)
-        if permission is not None and not self._roles.permits(event, permission):
-            self._denied(event.platform, permission)
-            chosen = DeniedRoute()
-        match chosen:
-            case DeniedRoute():
-                response = Response(phrases_for(event.text).denied)
-            case TaskRoute(match=match):
-                response = await handle_task(match, event, platform, lambda act: self._effect(lease, platform, TASK, act))
-            case AnswerRoute():
-                response = await handle_answer(chosen, event, self._answers)
-            case HelpRoute():
-                response = handle_help(event)
-        parts = platform.render(response)
-        await patiently(lambda: self._queue.record_outcome(lease, HANDLED, json.dumps(parts, ensure_ascii=False)))
+        attempt = Attempt(
+            event=lease.event,
+            number=lease.attempt,
+            platform=platform,
+            note=lambda stage, detail: patiently(lambda: self._queue.note(lease, stage, detail)),
+            effect=lambda act: self._effect(lease, platform, TASK, act),
+        )
+        said = await self._responder.respond(attempt)
+        parts = platform.render(said.response)
+        await patiently(lambda: self._queue.record_outcome(lease, RENDERED, json.dumps(parts, ensure_ascii=False)))
+        if said.remember is not None:
+            await said.remember()
         return parts
+
+    async def _send(self, lease: Lease, platform: Platform, step: str, part: str) -> None:
+        event = lease.event
+        pace = platform.pace(event)
+        if pace is not None:
+            wait = await self._pacer.reserve(pace.key, pace.seconds)
+            if wait > LONGEST_PACE_SECONDS:
+                raise Retryable(f"{pace.key} is to be left alone for {wait:.0f} s more", wait, counted=False)
+            await asyncio.sleep(wait)
+        try:
+            sent = await self._effect(lease, platform, step, lambda key: platform.send(event, part, key))
+        except Retryable as error:
+            if pace is not None and error.retry_after:
+                await self._pacer.penalise(pace.key, error.retry_after)
+            raise
+        await patiently(lambda: self._queue.record_outcome(lease, step, sent))
 
     async def _effect(self, lease: Lease, platform: Platform, step: str, act: Callable[[str], Awaitable[T]]) -> T:
         """Do ``act`` under its key. Without keys, the intent is recorded first, and a failure of unknown kind is *unknown*."""
@@ -104,7 +92,7 @@ class Processor:
             await patiently(lambda: self._queue.record_intent(lease, step))
         try:
             return await act(idempotency_key(lease.event.key, step))
-        except (Retryable, GivenUp, OutcomeUnknown, TaskFailed):
+        except (Retryable, GivenUp, OutcomeUnknown):
             raise
         except Exception as error:
             if platform.idempotent:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.auth.roles import ASK, run
+from app.auth.permissions import ASK, run
 from app.pipeline.event import Event
-from app.tasks.template import Library, Match
+from app.tasks.template import Match
+from app.tenants.tenant import Tasks
 
 HELP_WORDS = frozenset({"help", "/help", "帮助", "/帮助"})
 
@@ -33,15 +34,7 @@ class HelpRoute:
         return "help"
 
 
-@dataclass(frozen=True, slots=True)
-class DeniedRoute:
-    """What the sender wanted is not theirs to have."""
-
-    def __str__(self) -> str:
-        return "denied"
-
-
-Route = TaskRoute | AnswerRoute | HelpRoute | DeniedRoute
+Route = TaskRoute | AnswerRoute | HelpRoute
 
 
 def permission_of(chosen: Route) -> str | None:
@@ -51,10 +44,11 @@ def permission_of(chosen: Route) -> str | None:
             return run(match.template.action.name)
         case AnswerRoute():
             return ASK
-    return None
+        case HelpRoute():
+            return None
 
 
-def route(event: Event, library: Library) -> Route:
+def route(event: Event, library: Tasks) -> Route:
     """A task where a template matches; help where somebody asks for it or says nothing a model could read; else an answer."""
     text = event.text.strip()
     if match := library.match(text):

@@ -1,4 +1,4 @@
-"""Carry a task out, or ask back for what is missing."""
+"""Carry a task out, or ask back for what is missing, or say honestly that it cannot be done here."""
 
 from __future__ import annotations
 
@@ -20,8 +20,13 @@ async def handle_task(match: Match, event: Event, platform: Platform, effect: Ef
     prepared = prepare(match, event)
     if isinstance(prepared, Response):
         return prepared
-    try:
-        return await effect(lambda key: execute(match, event, prepared, platform, key))
-    except TaskFailed as failure:
-        phrases = phrases_for(event.text)
-        return Response(phrases.unsupported if failure.reason == "unsupported" else phrases.refused)
+
+    async def act(key: str) -> Response:
+        try:
+            return await execute(match, event, prepared, platform, key)
+        except TaskFailed as failure:
+            phrases = phrases_for(event.text)
+            text = phrases.unsupported if failure.reason == "unsupported" else phrases.refused
+            return Response(text, match.template.action.instead(event, prepared, key))
+
+    return await effect(act)
