@@ -7,7 +7,11 @@ answers everything, so 200 says that the edge let the request in, and nothing th
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -233,7 +237,7 @@ INSIDE = {"operator": "key:operator", "key of all": "key:all", "key of beta": "k
 CALLERS = [*REFUSED, GUEST, "operator", "key of all", "token", *sorted(ELSEWHERE)]
 
 
-def expected(row: Row, method: str, caller: str, event: str) -> tuple[int, str]:
+def expected(row: Row, caller: str, event: str) -> tuple[int, str]:
     if row.needs in (OPEN, OAUTH):
         return 200, ""
     if row.needs == SIGNED:
@@ -257,19 +261,18 @@ def test_every_route_of_the_table_has_a_row_that_says_the_same() -> None:
     assert all(route.permission in known for route in ROUTES if route.permission)
 
 
-@pytest.mark.parametrize("caller", CALLERS)
 @pytest.mark.parametrize("key", ROWS, ids=" ".join)
-async def test_the_edge_lets_in_whom_the_row_says(stage: Stage, key: tuple[str, str], caller: str) -> None:
-    method, row = key[0], ROWS[key]
-    for event in (EVENT_OF_ACME, EVENT_OF_BETA) if "{event}" in row.path else ("",):
+async def test_the_edge_lets_in_whom_the_row_says(stage: Stage, key: tuple[str, str]) -> None:
+    row = ROWS[key]
+    events = (EVENT_OF_ACME, EVENT_OF_BETA) if "{event}" in row.path else ("",)
+    for caller, event in itertools.product(CALLERS, events):
         stage.refused.clear()
-        answer = await stage.call(method, row.path.replace("{event}", event), *presented(stage, caller))
-        status, code = expected(row, method, caller, event)
-        assert (answer.status_code, answer.json().get("error", {}).get("code", "")) == (status, code)
-        if status in (401, 403):
-            assert [(told, route) for told, route, _ in stage.refused] == [(code, key[1])]
-        else:
-            assert stage.refused == []
+        answer = await stage.call(key[0], row.path.replace("{event}", event), *presented(stage, caller))
+        status, code = expected(row, caller, event)
+        came = (answer.status_code, answer.json().get("error", {}).get("code", ""))
+        assert (caller, event, *came) == (caller, event, status, code)
+        told = [(code, key[1])] if status in (401, 403) else []
+        assert [(told_code, route) for told_code, route, _ in stage.refused] == told, caller
         if status == 403:
             assert answer.json()["error"]["type"] == "permission_error"
         if status == 401 and row.needs != SIGNED:
@@ -369,6 +372,50 @@ async def test_a_token_that_names_no_tenant_is_the_only_tenants_where_there_is_o
     found = await identities.identify([f"Bearer {provider.token(groups=['staff'])}"])
     assert (found.name, found.tenant, found.groups, found.scopes) == ("jwt:alice", "default", {"staff"}, {"ask"})
     await tokens.aclose()
+
+
+def test_a_running_gateway_takes_a_new_key_and_drops_an_old_one_without_a_restart(
+    start_gateway: Any, redis_server: Any, tmp_path: Path
+) -> None:
+    files = {"TENANTS_FILE": tmp_path / "tenants.yaml", "ROLES_FILE": tmp_path / "roles.yaml"}
+    without = TENANTS.replace(digest("key of all"), "sha256:" + "0" * 64)
+    files["TENANTS_FILE"].write_text(without, encoding="utf-8")
+    files["ROLES_FILE"].write_text(ROLES, encoding="utf-8")
+    gateway = start_gateway(redis_server, **{name: str(path) for name, path in files.items()})
+
+    def status(key: str) -> int:
+        answer = gateway.client.get(f"/api/v1/events/{EVENT_OF_ACME}", headers={"Authorization": f"Bearer {KEYS[key]}"})
+        return int(answer.status_code)
+
+    def becomes(key: str, wanted: int) -> None:
+        deadline = time.monotonic() + 60
+        while status(key) != wanted and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert status(key) == wanted
+
+    assert (status("key of all"), status("key of beta")) == (401, 404)
+    files["TENANTS_FILE"].write_text(TENANTS, encoding="utf-8")
+    becomes("key of all", 404)  # known, and there is no such event
+    files["ROLES_FILE"].write_text(ROLES.replace("read:events", "read:event"), encoding="utf-8")
+    while "access_reload_failed" not in gateway.log:
+        time.sleep(0.1)
+    assert status("key of all") == 404
+    files["ROLES_FILE"].write_text(ROLES.replace('"read:events", ', ""), encoding="utf-8")
+    becomes("key of all", 403)
+    assert gateway.stop() == 0
+    assert KEYS["key of all"] not in gateway.log
+
+
+def test_a_gateway_with_wrong_files_does_not_start_and_says_all_that_is_wrong(gateway: Any, tmp_path: Path) -> None:
+    (tmp_path / "tenants.yaml").write_text(TENANTS.replace("slack:T1", "slak:T1"), encoding="utf-8")
+    (tmp_path / "roles.yaml").write_text(ROLES.replace("[ask]", "[asks]"), encoding="utf-8")
+    files = {"TENANTS_FILE": str(tmp_path / "tenants.yaml"), "ROLES_FILE": str(tmp_path / "roles.yaml")}
+    ended = subprocess.run(
+        [sys.executable, "-m", "app.gateway"], env=gateway.environment | files, capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 2
+    assert 'unknown platform "slak"' in ended.stderr and 'unknown permission "asks"' in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 class Kept:
