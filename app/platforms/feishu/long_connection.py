@@ -13,6 +13,7 @@ The connection proves itself by the application's secret; what comes over it is 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import importlib.util
 import logging
@@ -22,6 +23,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import FastAPI
@@ -40,6 +42,8 @@ from app.pipeline.redis_queue import RedisQueue
 from app.platforms.feishu.payload import parse_payload
 from app.platforms.inbound import Ignored
 from app.settings import FeishuSettings, Port, ProcessSettings, RedisSettings, SettingsError, load
+from app.telemetry.audit.log import auditing
+from app.telemetry.audit.record import AuditUnavailable
 from app.telemetry.logs import configure, get_logger
 from app.telemetry.metrics import new_registry
 
@@ -47,13 +51,15 @@ STORE_SECONDS = 2.5  # Feishu waits 3 for an answer
 GONE_SECONDS = 600.0  # without a connection for so long, another process may do better
 WATCH_SECONDS = 1.0
 EXIT_CONFIGURATION = 2
+SERVICE = "feishu-transport"
 
 
 class LongConnectionSettings(ProcessSettings, RedisSettings, FeishuSettings):
     """As the gateway's and worker's; the application's id and secret are required."""
 
-    port: Port = 8082  # health only
-    queue_limit: Annotated[int, Field(ge=1)] = 100_000
+    port: Port = 8087  # health only
+    queue_limit: Annotated[int, Field(ge=1)] = 100_000  # as the gateway's
+    audit_directory: Path | None = None  # None: the audit log goes to standard output
 
 
 class NotStored(Exception):
@@ -171,40 +177,60 @@ def handler_for(package: Any, take: Callable[[bytes], None]) -> Any:
     return Handler()
 
 
-async def main(settings: LongConnectionSettings) -> int:
-    lifecycle, loop, log = Lifecycle(), asyncio.get_running_loop(), get_logger()
-    redis = connect(settings)
-    queue = RedisQueue(redis, QueuePolicy(limit=settings.queue_limit))
-    registry = new_registry()
-    queue_metrics = QueueMetrics(registry, queue)
+def main() -> int:
+    try:
+        settings = load(LongConnectionSettings, os.environ)
+        if settings.feishu_app_id is None or settings.feishu_app_secret is None:
+            raise SettingsError("FEISHU_APP_ID and FEISHU_APP_SECRET are required (the secret also as FEISHU_APP_SECRET_FILE)")
+        if importlib.util.find_spec("lark_oapi") is None:
+            raise SettingsError("the vendor's package is missing: install this one with its extra, assistant-stack[feishu]")
+        configure(SERVICE, settings.log_level)
+        return run(receive(settings))
+    except SettingsError as error:
+        print(f"{SERVICE}: cannot start:\n{error}", file=sys.stderr)
+        return EXIT_CONFIGURATION
+    except (ServeError, AuditUnavailable) as error:
+        print(f"{SERVICE}: {error}", file=sys.stderr)
+        return 1
+
+
+async def receive(settings: LongConnectionSettings) -> int:
+    """Bring events from Feishu into the queue until the process is told to stop."""
+    lifecycle, loop, registry = Lifecycle(), asyncio.get_running_loop(), new_registry()
 
     def ended(why: str) -> None:
-        log.error("disconnected", reason=why)
+        get_logger().error("disconnected", reason=why)
         loop.call_soon_threadsafe(lifecycle.stop, 1)
 
-    connection = Connection(settings, Inbox(queue, loop, settings.feishu_bot_open_id).take, ended)
+    async with contextlib.AsyncExitStack() as parts:
+        redis = connect(settings)
+        parts.push_async_callback(redis.close)
+        queue = RedisQueue(redis, QueuePolicy(limit=settings.queue_limit))
+        metrics = QueueMetrics(registry, queue)
+        await parts.enter_async_context(auditing(settings.audit_directory, redis, registry, SERVICE))
+        connection = Connection(settings, Inbox(queue, loop, settings.feishu_bot_open_id).take, ended)
 
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        connection.start()
-        watching = asyncio.create_task(watch(connection, lifecycle))
-        yield
-        watching.cancel()
-        await redis.close()
+        @asynccontextmanager
+        async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+            connection.start()
+            watching = asyncio.create_task(watch(connection, lifecycle))
+            yield
+            watching.cancel()
 
-    app = FastAPI(title="Long connection", lifespan=lifespan, openapi_url=None)
-    install(app)
-    app.include_router(router(lifecycle, ready=lambda: readiness(connection, queue)))
-    async with exposing(registry, settings.host, settings.metrics_port, queue_metrics.refresh):
-        return await serve(
-            app,
-            settings.host,
-            settings.port,
-            lifecycle=lifecycle,
-            drain_seconds=settings.drain_seconds,
-            notice_seconds=settings.notice_seconds,
-            finish=lambda: asyncio.to_thread(connection.close),
-        )
+        app = FastAPI(title="Feishu transport", lifespan=lifespan, openapi_url=None)
+        install(app)
+        app.include_router(router(lifecycle, ready=lambda: readiness(connection, queue)))
+        async with exposing(registry, settings.host, settings.metrics_port, metrics.refresh):
+            return await serve(
+                app,
+                settings.host,
+                settings.port,
+                lifecycle=lifecycle,
+                drain_seconds=settings.drain_seconds,
+                # Nobody is sent here by a load balancer who would have to hear of it first.
+                notice_seconds=0.0,
+                finish=lambda: asyncio.to_thread(connection.close),
+            )
 
 
 async def readiness(connection: Connection, queue: Queue) -> Verdict:
@@ -242,19 +268,4 @@ def adopt_logs() -> None:
 
 
 if __name__ == "__main__":
-    configure("feishu-connection")
-    try:
-        settings = load(LongConnectionSettings, os.environ)
-        if settings.feishu_app_id is None or settings.feishu_app_secret is None:
-            raise SettingsError("FEISHU_APP_ID and FEISHU_APP_SECRET are required")
-        if importlib.util.find_spec("lark_oapi") is None:
-            raise SettingsError("the vendor's package is missing: install this one with its extra, assistant-stack[feishu]")
-        configure("feishu-connection", settings.log_level)
-        code = run(main(settings))
-    except SettingsError as error:
-        print(f"long connection: cannot start:\n{error}", file=sys.stderr)
-        code = EXIT_CONFIGURATION
-    except ServeError as error:
-        print(f"long connection: {error}", file=sys.stderr)
-        code = 1
-    sys.exit(code)
+    sys.exit(main())
