@@ -30,6 +30,7 @@ PAUSED = {"autoscaling.keda.sh/paused-replicas": "0"}
         (State(replicas={"gateway": 0, "worker": 1}, pods={"gateway": ("g",)}), Step("wait", "gateway", ("g",))),
         (State(replicas={"gateway": 0, "worker": 1}, pods={"gateway": ("g",)}, waited=121), Step("give up", "gateway", ("g",))),
         (State(replicas={"worker": 1}, pods={"gateway": ("g",)}, given_up=frozenset({"gateway"})), Step("scale", "worker")),
+        (State(replicas={"gateway": 2, "slack-transport": 1}), Step("scale", "slack-transport")),
         (State(replicas={"gateway": 0, "worker": 1}), Step("scale", "worker")),
         (State(replicas={"worker": 0}, pods={"worker": ("w",)}, bindings=("b",)), Step("wait", "worker", ("w",))),
         (State(bindings=("a", "b"), leaving=("a",)), Step("unbind", "bindings", ("b",))),
