@@ -26,8 +26,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from feishu.wire import signed as feishu_headers
 from generic.faulty_server import Answer, Fault, FaultyServer
 from generic.sender import event_body, signed_headers
+from slack_workspace.delivery import signed_headers as slack_headers
 
 START_SECONDS = 60.0  # several suites share two cores
 
@@ -153,6 +155,12 @@ class Gateway:
         signature = "v1," + base64.b64encode(mac).decode()
         return {"webhook-id": number, "webhook-timestamp": moment, "webhook-signature": signature}
 
+    def signed_for(self, platform: str, body: bytes) -> dict[str, str]:
+        """As ``platform`` signs it."""
+        if platform == "slack":
+            return slack_headers(self.environment["SLACK_SIGNING_SECRET"], body)
+        return feishu_headers(self.environment["FEISHU_ENCRYPT_KEY"], body) if platform == "feishu" else self.signed(body)
+
     def raw(self, data: bytes, *, seconds: float = 30.0) -> Reply:
         """Bytes as they are over a TLS connection of their own, and the first answer to them."""
         with (
@@ -250,6 +258,9 @@ def start_gateway(
             "API_KEY": secrets.token_urlsafe(32),
             "INFERENCE_URL": shared_inference.url,
             "INFERENCE_API_KEY": "inference-canary-key",
+            "SLACK_SIGNING_SECRET": "8f742231b10e8888abcd99b0a5d3e7c1",
+            "FEISHU_ENCRYPT_KEY": "key-of-these-tests",
+            "FEISHU_VERIFICATION_TOKEN": "token-of-these-tests",
             "GENERIC_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=",
             "REDIS_URL": redis.url,
             "REDIS_PASSWORD": redis.password,

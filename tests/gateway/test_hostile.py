@@ -7,23 +7,54 @@ import socket
 from typing import Any
 
 import pytest
+from feishu.wire import enclosed
 
 from app.gateway.routes import ROUTES, Authentication, Route
 
 KEY = "generic:default:none"
 EVENT = {"id": "1", "type": "message", "conversation": "c", "sender": "s", "text": "t"}
+FEISHU_KEY, FEISHU_TOKEN = "key-of-these-tests", "token-of-these-tests"
+SLACK_EVENT = {
+    "type": "event_callback",
+    "team_id": "T0ACME",
+    "event_id": "Ev0ABC",
+    "event": {"type": "message", "channel_type": "im", "channel": "D0ABC", "user": "U0ADA", "text": "t", "ts": "1.1"},
+}
+FEISHU_EVENT = {
+    "schema": "2.0",
+    "header": {
+        "event_id": "1",
+        "event_type": "im.message.receive_v1",
+        "token": FEISHU_TOKEN,
+        "app_id": "cli_a",
+        "tenant_key": "acme",
+        "create_time": "1700000000000",
+    },
+    "event": {
+        "sender": {"sender_id": {"open_id": "ou_ada"}, "sender_type": "user", "tenant_key": "acme"},
+        "message": {
+            "message_id": "om_1",
+            "chat_id": "oc_1",
+            "chat_type": "p2p",
+            "message_type": "text",
+            "content": json.dumps({"text": "t"}),
+            "create_time": "1700000000000",
+        },
+    },
+}
 VALID: dict[str, bytes] = {
     "/events": json.dumps(EVENT).encode(),
+    "/events/slack": json.dumps(SLACK_EVENT).encode(),
+    "/events/feishu": enclosed(FEISHU_EVENT, FEISHU_KEY),
     "/api/v1/answer": json.dumps({"question": "x"}).encode(),
 }
-SET_UP = [route for route in ROUTES if not route.path.startswith("/events/")]  # the platforms that this gateway is set up for
-EVERY = [pytest.param(route, id=f"{route.method} {route.path}") for route in SET_UP]
+EVERY = [pytest.param(route, id=f"{route.method} {route.path}") for route in ROUTES]
 WITH_BODY = [pytest.param(route, id=f"{route.method} {route.path}") for route in ROUTES if route.path in VALID]
-WITHOUT_BODY = [pytest.param(route, id=f"{route.method} {route.path}") for route in SET_UP if not route.limit]
+WITHOUT_BODY = [pytest.param(route, id=f"{route.method} {route.path}") for route in ROUTES if not route.limit]
 PROTECTED = [
     pytest.param(route, id=f"{route.method} {route.path}")
-    for route in SET_UP
-    if route.authentication is not Authentication.NONE
+    for route in ROUTES
+    if route.authentication not in (Authentication.NONE, Authentication.OAUTH_STATE)
 ]
 
 
@@ -34,7 +65,7 @@ def path_of(route: Route) -> str:
 def credentials(gateway: Any, route: Route, body: bytes) -> dict[str, str]:
     if route.authentication is Authentication.API_KEY:
         return dict(gateway.authorization)
-    return gateway.signed(body) if route.authentication is Authentication.PLATFORM else {}
+    return gateway.signed_for(route.platform, body) if route.authentication is Authentication.PLATFORM else {}
 
 
 def request(gateway: Any, route: Route, body: bytes = b"", method: str | None = None, extra: bytes = b"") -> bytes:

@@ -154,7 +154,7 @@ class SlackEvents:
 def parse_payload(envelope: Any, received_at: datetime) -> Event | Ignored:
     """What an ``event_callback`` says. ``envelope``: parsed JSON, from the body of a webhook or the payload of a Socket Mode
     message. Raises :class:`app.http.errors.ApiError` 400, which names the field at fault."""
-    if isinstance(envelope, dict) and envelope.get("type") != "event_callback":
+    if isinstance(envelope, dict) and isinstance(kind := envelope.get("type"), str) and kind != "event_callback":
         return Ignored(f"{NAME}:{_word(envelope.get('team_id'))}:{_word(envelope.get('type'))}")
     parsed = validate(Envelope, envelope)
     ignored = Ignored(f"{NAME}:{parsed.workspace}:{parsed.event_id}")
