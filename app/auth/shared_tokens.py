@@ -22,7 +22,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from app.auth.access_tokens import AccessTokenError, AccessTokenRefused, AccessTokens, AccessTokenUnavailable
@@ -42,6 +42,8 @@ WAIT_SECONDS: Final = LOCK_SECONDS + CALL_SECONDS  # so that who waits sees a de
 POLL_SECONDS: Final = 0.1
 # A renewal that failed while the token is still good is not tried again at every use of it.
 PAUSE_SECONDS: Final = 30.0
+# So long a process without Redis does not ask it again while its own token is good.
+ALONE_SECONDS: Final = 5.0
 # A rotated pair that Redis did not take is offered again this often before the caller is told; and then at every later use.
 STORE_TRIES: Final = 3
 
@@ -137,19 +139,25 @@ class SharedTokens:
             try:
                 await self._store_again(team, store)
                 slot = await store.read(self._platform, team)
-                usable = slot.token is not None and not self._is_refused(team, slot.token) and slot.token.expires_in > 0
-                if slot.token is not None and usable and slot.token.renew_in > 0:
-                    return self._keep(team, slot.token)
+                usable = self._usable(team, slot)
+                if usable is not None and usable.renew_in > 0:
+                    return self._keep(team, usable)
                 grant = self._renewal.grant(slot.token)
                 if grant is None or self._endpoint is None:
                     return await self._without_renewal(team, slot, usable)
                 claim = await store.claim(self._platform, team, slot.version, self._lock_seconds)
                 if claim.fence is not None:
-                    renewed = await self._renew(team, store, self._endpoint, grant, claim.fence, slot.token if usable else None)
-                    if renewed is not None:
-                        return renewed
-                elif slot.token is not None and usable:
-                    return slot.token.token
+                    try:
+                        renewed = await self._renew(team, store, self._endpoint, grant, claim.fence, usable)
+                    except AccessTokenRefused:
+                        # A refresh token that somebody used up before us, and stored its successor since.
+                        if (await store.read(self._platform, team)).version == slot.version:
+                            raise
+                    else:
+                        if renewed is not None:
+                            return renewed
+                elif usable is not None:
+                    return usable.token
             except RedisUnavailable as error:
                 self._log.warning("tokens_without_redis", team=team, reason=str(error))
                 return await self._alone(team)
@@ -167,8 +175,10 @@ class SharedTokens:
         try:
             issued = await endpoint.fetch(grant)
         except AccessTokenError as error:
-            with contextlib.suppress(RedisUnavailable):  # else it expires
-                await store.release(self._platform, team, fence)
+            # A lost answer may mean that the refresh token is being used up: none offers it again until the lock expires.
+            if self._renewal.repeatable or isinstance(error, AccessTokenRefused):
+                with contextlib.suppress(RedisUnavailable):
+                    await store.release(self._platform, team, fence)
             if usable is None:
                 raise self._explained(team, error) from None
             self._log.warning("token_not_renewed", team=team, reason=str(error), expires_in=round(usable.expires_in))
@@ -214,9 +224,9 @@ class SharedTokens:
             self._log.warning("renewed_token_stale", team=team, fence=unstored.fence)
         return stored
 
-    async def _without_renewal(self, team: str, slot: Slot, usable: bool) -> str:
-        if slot.token is not None and usable:
-            return self._keep(team, slot.token)
+    async def _without_renewal(self, team: str, slot: Slot, usable: StoredToken | None) -> str:
+        if usable is not None:
+            return self._keep(team, usable)
         if slot.token is None and self._fallback is not None:
             return await self._fallback.token(team)
         if slot.unreadable:
@@ -228,23 +238,29 @@ class SharedTokens:
         raise AccessTokenRefused(f"there is no {self._platform} token of team {team} ({reason}): {self._how_to_install}")
 
     async def _alone(self, team: str) -> str:
-        """Without Redis: this process's own token, or one of its own making."""
-        own = self._own.get(team)
-        if (
-            own is not None
-            and self._monotonic() < own.expires_at
-            and (self._store is not None or self._monotonic() < own.renew_at)
-        ):
-            return own.token
+        """Without the store: this process's own token, or one of its own making."""
+        own, now = self._own.get(team), self._monotonic()
+        good = own if own is not None and now < own.expires_at else None
+        if good is not None and self._store is not None:
+            self._own[team] = replace(good, renew_at=min(now + ALONE_SECONDS, good.expires_at))
+            return good.token
         if self._fallback is not None:
             return await self._fallback.token(team)
         grant = self._renewal.grant(None) if self._renewal.repeatable else None
         if grant is None or self._endpoint is None:
             raise AccessTokenUnavailable(f"the {self._platform} token of team {team} cannot be read: Redis is away")
-        asked = self._monotonic()
-        issued = await self._endpoint.fetch(grant)
+        try:
+            issued = await self._endpoint.fetch(grant)
+        except AccessTokenUnavailable:
+            if good is None:
+                raise
+            return good.token
         self._refused.pop(team, None)
-        return self._keep_issued(team, issued, asked)
+        return self._keep_issued(team, issued, now)
+
+    def _usable(self, team: str, slot: Slot) -> StoredToken | None:
+        stored = slot.token
+        return None if stored is None or stored.expires_in <= 0 or self._is_refused(team, stored) else stored
 
     def _is_refused(self, team: str, stored: StoredToken) -> bool:
         """One that can be renewed is refused for good; another is tried again after a while, as somebody may have mended it."""

@@ -3,109 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-import os
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import httpx2
 import pytest
 from generic.faulty_server import Fault
 
 from app.auth.access_tokens import AccessTokenRefused, AccessTokens, AccessTokenUnavailable
 from app.auth.grants import NEVER_EXPIRES, IssuedToken
-from app.auth.renewal import FeishuRenewal, SlackRenewal
-from app.auth.shared_tokens import SharedTokens
 from app.auth.static_tokens import REJECTED_SECONDS, StaticTokens
-from app.auth.token_endpoint import TokenEndpoint
-from app.auth.token_store import TokenStore
 from app.auth.vault import Vault
-from app.http.outbound import client_for
-from app.pipeline.redis_client import connect
 from app.platforms.secret_set import SecretSet
-from app.settings import RedisSettings
+from tests.auth.token_processes import FIRST, KEY, SLOTS, Processes
 from tests.auth.token_server import FEISHU_PATH, SLACK_PATH, TokenServer
-
-KEY = bytes(32)
-SLOTS = {platform: f"{{assistant}}:token:{platform}:T1" for platform in ("feishu", "slack")}
-FIRST = IssuedToken("xoxe.xoxb-first", 43_200, "xoxe-1-first")
-PATIENT_SECONDS = 10.0
-
-
-@pytest.fixture
-def server() -> Iterator[TokenServer]:
-    running = TokenServer()
-    yield running
-    running.stop()
-
-
-@dataclass
-class Processes:
-    """Makes :class:`SharedTokens` as each process has its own, all over the same Redis."""
-
-    redis: Any  # the server
-    server: TokenServer
-    client: httpx2.AsyncClient
-
-    def __post_init__(self) -> None:
-        self.connections: list[Any] = []
-
-    def store(self, vault: Vault | None = None, timeout: float = PATIENT_SECONDS) -> TokenStore:
-        settings = RedisSettings(
-            redis_url=self.redis.url, redis_password=self.redis.password, redis_timeout_seconds=timeout, redis_cluster=False
-        )
-        self.connections.append(connect(settings))
-        return TokenStore(self.connections[-1], vault or Vault(SecretSet(KEY)))
-
-    def start(
-        self, platform: str, *, timeout: float = PATIENT_SECONDS, vault: Vault | None = None, **more: Any
-    ) -> SharedTokens:
-        path, client_id = (FEISHU_PATH, "cli_a") if platform == "feishu" else (SLACK_PATH, "1.2")
-        return SharedTokens(
-            platform,
-            FeishuRenewal() if platform == "feishu" else SlackRenewal(),
-            endpoint=TokenEndpoint(self.client, self.server.url + path, client_id, "secret", timeout_seconds=3.0),
-            **{"store": self.store(vault, timeout), **more},
-        )
-
-    def field(self, platform: str, name: str, value: object | None = None) -> Any:
-        """Read, or set, a field of the team's slot: Redis keeps its own time, so deadlines are moved instead."""
-        if value is None:
-            return self.redis.command("HGET", SLOTS[platform], name)
-        return self.redis.command("HSET", SLOTS[platform], name, str(value))
-
-    def expire(self, platform: str) -> None:
-        self.field(platform, "renew_at", 1)
-        self.field(platform, "expires_at", 1)
-
-
-@contextlib.asynccontextmanager
-async def processes_over(redis: Any, server: TokenServer) -> AsyncIterator[Processes]:
-    async with client_for(server.url) as client:
-        made = Processes(redis, server, client)
-        yield made
-        for connection in made.connections:
-            await connection.close()
-
-
-@pytest.fixture
-async def processes(redis_server: Any, server: TokenServer) -> AsyncIterator[Processes]:
-    redis_server.command("FLUSHALL")
-    async with processes_over(redis_server, server) as made:
-        yield made
-
-
-@pytest.fixture
-async def fragile(private_redis: Any, server: TokenServer) -> AsyncIterator[Processes]:
-    """Over a Redis that may be paused and killed."""
-    async with processes_over(private_redis, server) as made:
-        yield made
 
 
 async def test_what_one_process_fetched_the_others_read(processes: Processes, server: TokenServer) -> None:
@@ -241,6 +150,35 @@ async def test_a_refresh_token_that_slack_does_not_know_is_told_with_what_to_do(
         await tokens.token("T1")
 
 
+async def test_a_refresh_token_that_another_has_used_up_is_no_refusal_once_its_successor_is_stored(
+    processes: Processes, server: TokenServer
+) -> None:
+    store = processes.store()
+    await store.install("slack", "T1", FIRST, 7200)
+    processes.expire("slack")
+    late = await store.claim("slack", "T1", 1, 0.001)  # its exchange goes through, and it falls asleep before it stores
+    server.refresh_tokens = {"xoxe-1-second"}
+    server.delay = 0.4
+    asking = asyncio.create_task(processes.start("slack").token("T1"))
+    await server.asked(1)
+    assert late.fence is not None
+    assert await store.store("slack", "T1", late.fence, IssuedToken("xoxe.xoxb-second", 43_200, "xoxe-1-second"), 7200)
+    assert await asking == "xoxe.xoxb-second"
+
+
+async def test_a_refresh_token_whose_answer_was_lost_is_not_offered_again_at_once(
+    processes: Processes, server: TokenServer
+) -> None:
+    await processes.store().install("slack", "T1", FIRST, 7200)
+    processes.expire("slack")
+    server.faults.append(Fault(SLACK_PATH, "reset"))
+    with pytest.raises(AccessTokenUnavailable):
+        await processes.start("slack").token("T1")
+    assert (await processes.store().claim("slack", "T1", 1, 30)).fence is None
+    processes.field("slack", "held_until", 1)
+    assert await processes.start("slack").token("T1") == "xoxe.xoxb-1"
+
+
 async def test_a_team_that_never_installed_is_told_so_and_nothing_is_asked(processes: Processes, server: TokenServer) -> None:
     with pytest.raises(AccessTokenRefused, match=r"none was ever stored.*install the assistant"):
         await processes.start("slack").token("T9")
@@ -301,85 +239,6 @@ async def test_a_static_token_is_tried_again_after_a_minute() -> None:
     assert await tokens.token("T1") == "xoxb-configured"
 
 
-# -- the lock -------------------------------------------------------------------------------------------------------------
-
-
-async def test_a_lock_is_given_once_and_each_time_with_a_higher_fence(processes: Processes) -> None:
-    first, second = processes.store(), processes.store()
-    claim = await first.claim("slack", "T1", 0, 30)
-    assert claim.fence == 1
-    refused = await second.claim("slack", "T1", 0, 30)
-    assert refused.fence is None and 0 < refused.wait_seconds <= 30
-    await first.release("slack", "T1", 1)
-    assert (await second.claim("slack", "T1", 0, 30)).fence == 2
-    await first.release("slack", "T1", 1)  # late: it is not the first's to give back any more
-    assert (await first.claim("slack", "T1", 0, 30)).fence is None
-
-
-async def test_who_has_seen_an_older_token_gets_no_lock(processes: Processes) -> None:
-    store = processes.store()
-    await store.install("slack", "T1", FIRST, 7200)
-    claim = await store.claim("slack", "T1", 0, 30)
-    assert (claim.fence, claim.wait_seconds) == (None, 0)
-
-
-async def test_when_the_holder_dies_the_next_takes_over(processes: Processes, server: TokenServer) -> None:
-    dead = await processes.store().claim("feishu", "T1", 0, 0.5)
-    assert dead.fence == 1
-    assert await processes.start("feishu").token("T1") == "t-1"
-    assert processes.field("feishu", "version") == "2"
-
-
-async def test_a_holder_that_wakes_late_cannot_put_its_token_over_a_newer_one(processes: Processes) -> None:
-    store = processes.store()
-    late = await store.claim("slack", "T1", 0, 0.001)
-    await asyncio.sleep(0.05)
-    newer = await store.claim("slack", "T1", 0, 30)
-    assert late.fence is not None and newer.fence is not None
-    assert await store.store("slack", "T1", newer.fence, IssuedToken("xoxb-newer", 43_200, "r2"), 60)
-    assert not await store.store("slack", "T1", late.fence, IssuedToken("xoxb-late", 43_200, "r1"), 60)
-    slot = await store.read("slack", "T1")
-    assert slot.token is not None and slot.token.token == "xoxb-newer"
-
-
-async def test_a_holder_that_wakes_late_may_store_while_nobody_else_has(processes: Processes) -> None:
-    """The refresh token was used up for it: what it holds is the only pair that is good."""
-    store = processes.store()
-    late = await store.claim("slack", "T1", 0, 0.001)
-    await asyncio.sleep(0.05)
-    newer = await store.claim("slack", "T1", 0, 30)
-    assert late.fence is not None and newer.fence is not None
-    assert await store.store("slack", "T1", late.fence, IssuedToken("xoxb-late", 43_200, "r1"), 60)
-    assert (await store.claim("slack", "T1", late.fence, 30)).fence is None  # the newer lock stands
-    assert await store.store("slack", "T1", newer.fence, IssuedToken("xoxb-newer", 43_200, "r2"), 60)
-
-
-async def test_a_write_whose_answer_was_lost_may_be_repeated(processes: Processes) -> None:
-    store = processes.store()
-    claim = await store.claim("slack", "T1", 0, 30)
-    assert claim.fence is not None
-    assert await store.store("slack", "T1", claim.fence, FIRST, 60)
-    assert await store.store("slack", "T1", claim.fence, FIRST, 60)
-
-
-async def test_an_installation_makes_a_renewal_under_way_stale(processes: Processes) -> None:
-    store = processes.store()
-    claim = await store.claim("slack", "T1", 0, 30)
-    await store.install("slack", "T1", FIRST, 7200)
-    assert claim.fence is not None
-    assert not await store.store("slack", "T1", claim.fence, IssuedToken("xoxb-late", 43_200, "r1"), 60)
-
-
-async def test_a_process_whose_write_is_stale_uses_the_newer_token(processes: Processes, server: TokenServer) -> None:
-    await processes.store().install("slack", "T1", FIRST, 7200)
-    processes.expire("slack")
-    server.delay = 0.4
-    asking = asyncio.create_task(processes.start("slack").token("T1"))
-    await server.asked(1)
-    await processes.store().install("slack", "T1", IssuedToken("xoxb-installed", NEVER_EXPIRES), 7200)
-    assert await asking == "xoxb-installed"
-
-
 # -- Redis ----------------------------------------------------------------------------------------------------------------
 
 
@@ -427,8 +286,12 @@ async def test_without_redis_feishu_s_token_is_fetched_for_the_process_alone(fra
 
 
 async def test_feishu_needs_no_store(processes: Processes, server: TokenServer) -> None:
-    tokens = processes.start("feishu", store=None)
+    now = [0.0]
+    tokens = processes.start("feishu", store=None, monotonic=lambda: now[0])
     assert [await tokens.token("T1") for _ in range(3)] == ["t-1"] * 3
+    now[0] = 7000.0
+    server.faults.append(Fault(FEISHU_PATH, status=503))
+    assert await tokens.token("T1") == "t-1"  # due, and good for 200 seconds more
     await tokens.rejected("T1", "t-1")
     assert await tokens.token("T1") == "t-2"
 
@@ -467,65 +330,3 @@ async def test_what_a_previous_key_sealed_is_sealed_anew_when_it_is_read(process
     both = processes.start("slack", vault=Vault(SecretSet(new, (KEY,))))
     assert await both.token("T1") == "xoxb-static"
     assert await processes.start("slack", vault=Vault(SecretSet(new))).token("T1") == "xoxb-static"
-
-
-# -- two real processes -----------------------------------------------------------------------------------------------------
-
-Ask = Callable[..., list[str]]
-
-
-@pytest.fixture
-def ask(server: TokenServer) -> Ask:
-    def run(platform: str, redis: Any, *, cluster: bool) -> list[str]:
-        """The different tokens that two processes got, which asked at the same time."""
-        environment = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(Path(__file__).parents[2]),
-            "REDIS_URL": redis.url,
-            "REDIS_PASSWORD": redis.password,
-            "REDIS_CLUSTER": str(cluster).lower(),
-            "REDIS_TIMEOUT_SECONDS": "5",
-        }
-        url = server.url + (FEISHU_PATH if platform == "feishu" else SLACK_PATH)
-        command = [sys.executable, str(Path(__file__).with_name("token_process.py")), platform, url]
-        started = [
-            subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            for _ in range(2)
-        ]
-        for process in started:
-            assert process.stdout is not None and process.stdout.readline() == "ready\n"
-        for process in started:
-            assert process.stdin is not None
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        return [token for process in started for token in json.loads(process.communicate(timeout=60)[0].splitlines()[-1])]
-
-    return run
-
-
-async def install_expired(redis: Any, *, cluster: bool) -> None:
-    settings = RedisSettings(
-        redis_url=redis.url, redis_password=redis.password, redis_timeout_seconds=PATIENT_SECONDS, redis_cluster=cluster
-    )
-    client = connect(settings)
-    await TokenStore(client, Vault(SecretSet(KEY))).install("slack", "T1", FIRST, 7200)
-    await client.close()
-    for name in ("renew_at", "expires_at"):
-        redis.command("HSET", SLOTS["slack"], name, "1")
-
-
-@pytest.mark.parametrize("mode", ["single", "cluster"])
-async def test_an_expired_token_is_refreshed_once_across_two_processes(
-    request: pytest.FixtureRequest, server: TokenServer, ask: Ask, mode: str
-) -> None:
-    redis = request.getfixturevalue("private_redis" if mode == "single" else "cluster_redis")
-    await install_expired(redis, cluster=mode == "cluster")
-    server.delay = 0.5
-    assert await asyncio.to_thread(ask, "slack", redis, cluster=mode == "cluster") == ["xoxe.xoxb-1"] * 2
-    assert server.requests == 1
-
-
-async def test_a_first_token_is_fetched_once_across_two_processes(private_redis: Any, server: TokenServer, ask: Ask) -> None:
-    server.delay = 0.5
-    assert await asyncio.to_thread(ask, "feishu", private_redis, cluster=False) == ["t-1"] * 2
-    assert server.requests == 1
