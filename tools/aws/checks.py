@@ -49,6 +49,16 @@ def not_checked(name: str, why: str) -> Check:
     return Check(name=name, found=why, verdict="not checked")
 
 
+def entered(missing: Sequence[str], commands: Sequence[str]) -> Check:
+    """Of the credentials that platforms need. ``commands``: what asks for the missing ones."""
+    name = "platforms' secrets"
+    if not missing:
+        return Check(name=name, found="entered", verdict="ok")
+    variables = ", ".join(each.upper() for each in missing)
+    advice = f"enter them: {' and '.join(commands)}, or name them in the environment: {variables}"
+    return Check(name=name, found=f"no {', '.join(missing)}", verdict="refused", advice=advice)
+
+
 def principal(identity: Identity, settings: Settings) -> Check:
     found = f"{identity.arn}"
     wanted = settings.aws.account

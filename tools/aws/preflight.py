@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +11,10 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.aws.naming import secret_name
+from infra.aws.secret_writing import current_of
 from infra.aws.session import client, session
+from infra.credentials import Credentials, wanted
 from infra.settings import Settings
 from tools.aws import checks, delegation, means
 from tools.aws.checks import ADDRESSES, NATS, VPCS, Check
@@ -72,6 +76,7 @@ def dynamic(stack: str, settings: Settings, identity: Identity) -> list[Check]:
         *_zone(settings, ask),
         *_gpu_quotas(settings, ask),
         *_network(stack, settings, ask),
+        *_platforms(stack, settings, ask),
         *([checks.login_program(shutil.which("aws"))] if settings.target == "eks" else []),
         *_eks(settings, ask),
     ]
@@ -145,6 +150,28 @@ def _most_a_zone(ec2: Any) -> int:
     zones = {subnet["SubnetId"]: subnet["AvailabilityZone"] for subnet in described}
     placed = [zones[gateway["SubnetId"]] for gateway in gateways]
     return max(placed.count(zone) for zone in placed)
+
+
+def _platforms(stack: str, settings: Settings, ask: Callable[[str], Any]) -> Iterator[Check]:
+    """What a person has to bring, before there is anything that waits for it."""
+    names, entered = wanted(settings.platforms).required, Credentials(stack)
+    if not names:
+        return
+    brought = entered.brought(names, os.environ)
+
+    def look() -> Check:
+        manager = ask("secretsmanager")
+        missing = [name for name in names if name not in brought and not _has_value(manager, secret_name(stack, name))]
+        return checks.entered(missing, list(dict.fromkeys(map(entered.command, missing))))
+
+    yield _asked("platforms' secrets", look)
+
+
+def _has_value(manager: Any, place: str) -> bool:
+    try:
+        return current_of(manager.describe_secret(SecretId=place).get("VersionIdsToStages") or {}) is not None
+    except manager.exceptions.ResourceNotFoundException:
+        return False
 
 
 def _quota(quotas: Any, service: str, code: str) -> float | None:

@@ -71,6 +71,18 @@ def test_quotas_of_gpus_are_asked_only_where_there_are_pools(zone, settings_with
     assert not any("quota" in name for name in verdicts(preflight.dynamic("prod", settings_with(), ROLE)))
 
 
+def test_what_a_platform_makes_has_to_be_entered_before_anything_waits_for_it(zone, aws, settings_with, monkeypatch):
+    settings = settings_with(platforms={"slack": {}})
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-canary")
+    found = {check.name: check for check in preflight.dynamic("prod", settings, ROLE)}["platforms' secrets"]
+    assert (found.verdict, found.found) == ("refused", "no slack_signing_secret")
+    assert "make connect PLATFORM=slack STACK=prod" in found.advice and "SLACK_SIGNING_SECRET" in found.advice
+    # Where it is kept already, nobody needs to have it here.
+    aws("secretsmanager").create_secret(Name="assistant/prod/slack_signing_secret", SecretString="kept")
+    assert verdicts(preflight.dynamic("prod", settings, ROLE))["platforms' secrets"] == "ok"
+    assert "platforms' secrets" not in verdicts(preflight.dynamic("prod", settings_with(), ROLE))
+
+
 def test_the_nodes_cpus_are_asked_for_on_eks(zone, aws, settings_with, monkeypatch):
     monkeypatch.setattr(preflight, "_quota", lambda _quotas, _service, code: 5.0 if code == "L-1216C47A" else None)
     assert verdicts(preflight.dynamic("prod", settings_with(), ROLE))["CPUs of nodes"] == "refused"
