@@ -83,3 +83,16 @@ async def test_a_process_whose_write_is_stale_uses_the_newer_token(processes: Pr
     await server.asked(1)
     await processes.store().install("slack", "T1", IssuedToken("xoxb-installed", NEVER_EXPIRES), 7200)
     assert await asking == "xoxb-installed"
+
+
+async def test_rejecting_an_older_version_leaves_the_newer_token_as_it_is(processes: Processes) -> None:
+    store = processes.store()
+    await store.install("slack", "T1", FIRST, 7200)
+    older = (await store.read("slack", "T1")).version
+    await store.install("slack", "T1", IssuedToken("xoxb-newer", 43_200, "r2"), 7200)
+    await store.reject("slack", "T1", older)
+    slot = await store.read("slack", "T1")
+    assert slot.token is not None and slot.token.rejected_ago is None
+    await store.reject("slack", "T1", slot.version)
+    rejected = (await store.read("slack", "T1")).token
+    assert rejected is not None and rejected.rejected_ago is not None
