@@ -406,6 +406,46 @@ def test_a_running_gateway_takes_a_new_key_and_drops_an_old_one_without_a_restar
     assert KEYS["key of all"] not in gateway.log
 
 
+def test_a_running_gateway_takes_the_tokens_of_its_identity_provider_and_tells_what_is_wrong_with_others(
+    start_gateway: Any, redis_server: Any, inference: Any, provider: IdentityProvider
+) -> None:
+    gateway = start_gateway(redis_server, OIDC_ISSUER=provider.issuer, OIDC_AUDIENCE=AUDIENCE)
+
+    def code(token: str) -> str:
+        answer = gateway.client.post(
+            "/api/v1/answer", headers={"Authorization": f"Bearer {token}"}, json={"question": "What is the capital of France?"}
+        )
+        return str(answer.json()["error"]["code"]) if answer.status_code != 200 else "200"
+
+    good = provider.token()
+    assert {
+        name: code(token)
+        for name, token in {
+            "good": good,
+            "unsigned": _unsigned(good),
+            "forged": _forged(good, provider.token(sub="another")),
+            "another audience": provider.token(aud="another"),
+            "another issuer": provider.token(iss="https://elsewhere.example"),
+            "expired": provider.token(exp=1),
+            "early": provider.token(nbf=int(time.time()) + 600),
+            "unknown key": provider.token("rsa-new"),
+            "no scope": provider.token(scope=GONE),
+        }.items()
+    } == {
+        "good": "200",
+        "unsigned": "token_refused_algorithm",
+        "forged": "token_invalid_signature",
+        "another audience": "token_wrong_audience",
+        "another issuer": "token_wrong_issuer",
+        "expired": "token_expired",
+        "early": "token_not_yet_valid",
+        "unknown key": "token_unknown_key",
+        "no scope": "insufficient_scope",
+    }
+    assert gateway.stop() == 0
+    assert good not in gateway.log and good.split(".")[2] not in gateway.log
+
+
 def test_a_gateway_with_wrong_files_does_not_start_and_says_all_that_is_wrong(gateway: Any, tmp_path: Path) -> None:
     (tmp_path / "tenants.yaml").write_text(TENANTS.replace("slack:T1", "slak:T1"), encoding="utf-8")
     (tmp_path / "roles.yaml").write_text(ROLES.replace("[ask]", "[asks]"), encoding="utf-8")
