@@ -181,9 +181,12 @@ def test_in_a_shared_channel_the_workspace_is_the_one_that_installed_the_applica
     assert (event.tenant, event.reply_to["team"]) == ("T1", "T1")
 
 
-@pytest.mark.parametrize("home", [{"user_team": "T9", "team": "T1"}, {"team": "T9"}, {"user_team": "E9", "team": "T9"}])
+@pytest.mark.parametrize(
+    "home", [{"user_team": "T9", "team": "T1"}, {"team": "T9"}, {"user_team": "E9", "team": "T9"}, {"team": None}]
+)
 def test_people_of_another_company_in_a_shared_channel_are_not_served(home: dict[str, str]) -> None:
-    assert isinstance(read(mention(**home), is_ext_shared_channel=True), Ignored)
+    # What the others' organisation is called stands in the envelope, beside their workspace.
+    assert isinstance(read(mention(**home), is_ext_shared_channel=True, team_id="T9", enterprise_id="E9"), Ignored)
 
 
 def test_people_of_the_same_organisation_in_a_shared_channel_are_served() -> None:

@@ -274,3 +274,14 @@ def test_the_gateway_and_the_worker_do_without_the_vendors_client() -> None:
         "print([name for name in sys.modules if name.partition('.')[0] in ('slack_sdk', 'aiohttp')])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_without_the_vendors_client_it_says_what_to_install(emulator: Emulator, tmp_path: Path) -> None:
+    (tmp_path / "slack_sdk").mkdir()
+    (tmp_path / "slack_sdk" / "__init__.py").write_text("raise ModuleNotFoundError('No module named slack_sdk')")
+    process = Process(
+        SLACK_API_URL=emulator.api_url, SLACK_APP_TOKEN=APP_TOKEN, PYTHONPATH=str(tmp_path), REDIS_URL="redis://127.0.0.1:9/0"
+    )
+    code, output = process.end()
+    assert code == 2
+    assert "pip install '.[slack]'" in output and "Traceback" not in output

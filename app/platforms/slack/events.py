@@ -57,34 +57,37 @@ class Envelope(BaseModel):
 
     team_id: Id
     context_team_id: Id | None = None
-    enterprise_id: Id | None = None
     context_enterprise_id: Id | None = None
     event_id: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9]+$")]
     event: dict[str, Any]
-    authorizations: list[Authorization] = Field(default_factory=list)
-    is_ext_shared_channel: bool = False
+    authorizations: list[Authorization] | None = None
+    is_ext_shared_channel: bool | None = None
+
+    @property
+    def installed(self) -> Authorization:
+        return self.authorizations[0] if self.authorizations else Authorization()
 
     @property
     def workspace(self) -> str:
         """The one that the application serves here. In a channel shared with others, ``team_id`` may be theirs."""
-        installed = self.authorizations[0].team_id if self.authorizations else None
-        return installed or self.context_team_id or self.team_id
+        return self.installed.team_id or self.context_team_id or self.team_id
 
     @property
     def installation(self) -> str:
         """Whose bot token answers: the workspace's, or that of the organisation in which the application is installed."""
-        if self.authorizations and self.authorizations[0].is_enterprise_install:
-            return self.authorizations[0].enterprise_id or self.enterprise_id or self.workspace
+        if self.installed.is_enterprise_install:
+            return self.installed.enterprise_id or self.context_enterprise_id or self.workspace
         return self.workspace
 
     @property
     def bots(self) -> frozenset[str]:
-        return frozenset(one.user_id for one in self.authorizations if one.is_bot and one.user_id)
+        return frozenset(one.user_id for one in self.authorizations or () if one.is_bot and one.user_id)
 
     @property
     def ours(self) -> frozenset[str]:
-        """The teams whose members are at home here."""
-        return frozenset((self.workspace, self.installation, self.context_enterprise_id or self.enterprise_id or ""))
+        """The teams whose members are at home here. Not ``enterprise_id``, which may be the others', as ``team_id``."""
+        known = (self.workspace, self.installed.enterprise_id, self.context_enterprise_id)
+        return frozenset(team for team in known if team)
 
 
 class Message(BaseModel):
@@ -199,8 +202,7 @@ def _message(event: dict[str, Any]) -> Message:
 
 def _stranger(envelope: Envelope, message: Message) -> bool:
     """Whether the sender belongs to another company, with whom the channel is shared: the assistant works for its own."""
-    home = message.user_team or message.team
-    return envelope.is_ext_shared_channel and home is not None and home not in envelope.ours
+    return bool(envelope.is_ext_shared_channel) and (message.user_team or message.team) not in envelope.ours
 
 
 def _thread(message: Message) -> str:

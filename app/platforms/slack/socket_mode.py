@@ -133,8 +133,13 @@ class Connection:
 
 
 def _client(app_token: str, api_url: str) -> SocketModeClient:
-    from slack_sdk.socket_mode.aiohttp import SocketModeClient
-    from slack_sdk.web.async_client import AsyncWebClient
+    try:
+        from slack_sdk.socket_mode.aiohttp import SocketModeClient
+        from slack_sdk.web.async_client import AsyncWebClient
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"Socket Mode needs Slack's own client ({error}): install the extra, pip install '.[slack]'"
+        ) from None
 
     logger = logging.getLogger("app.platforms.slack.client")
     logger.setLevel(logging.WARNING)  # below that it writes down whole messages

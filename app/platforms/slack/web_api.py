@@ -60,7 +60,10 @@ class WebApi:
     async def upload(self, url: str, content: bytes) -> int:
         """The status of handing ``content`` over at ``url``, which is as secret as a token. Raises :class:`ValueError` for an
         address that is not Slack's own."""
-        address = httpx2.URL(url)
+        try:
+            address = httpx2.URL(url)
+        except httpx2.InvalidURL:
+            raise ValueError("it is no address at all") from None
         if not is_own(address, self._url):
             raise ValueError(f"{address.host[:80]!r} is no address of Slack's")
         headers = {"Content-Type": "application/octet-stream"}
