@@ -54,6 +54,7 @@ class Images(Section):
         str | None, Field(pattern=r"^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*$"), Allowed("registry.example.com/team")
     ] = None
     gateway: _Digest | None = None  # gateway and worker
+    transport: _Digest | None = None  # Slack's Socket Mode and Feishu's long connection, where they are chosen
     inference: _Digest | None = None  # inference and the model Job; the GPU variant where inference.device is cuda
     redis: _Digest | None = None
     pull_secret: Annotated[_Label | None, Allowed("the name of a Secret of type dockerconfigjson in the namespace")] = None

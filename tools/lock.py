@@ -12,27 +12,34 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 FOLDER = CHECKOUT / "requirements"
-# name of the lock -> extra of pyproject.toml
-LOCKS = {"development": "development", "gateway": "gateway", "inference-cpu": "cpu", "inference-gpu": "gpu"}
+# name of the lock -> extras of pyproject.toml
+LOCKS: dict[str, tuple[str, ...]] = {
+    "development": ("development",),
+    "gateway": ("gateway",),
+    "transport": ("slack", "feishu"),
+    "inference-cpu": ("cpu",),
+    "inference-gpu": ("gpu",),
+}
 # What the images are built with (app/Dockerfile), each with the comment that heads its lock: name of the lock -> package
 TOOLS = {"pip": "pip", "sbom": "cyclonedx-bom"}
 FLAGS = ("--universal", "--generate-hashes", "--no-emit-index-url", "--no-header", "--python-version", "3.11", "--quiet")
 
 
-def command(lock: str, extra: str, *, upgrade: bool) -> list[str]:
+def command(lock: str, extras: tuple[str, ...], *, upgrade: bool) -> list[str]:
     """The uv call that writes one lock."""
     constraint = [] if lock == "development" else ["--constraint", "requirements/development.lock"]
     newest = ["--upgrade"] if upgrade else []
     return [
         *(sys.executable, "-m", "uv", "pip", "compile", *FLAGS, *constraint, *newest),
-        *("--extra", extra, "--output-file", f"requirements/{lock}.lock", "pyproject.toml"),
+        *(word for extra in extras for word in ("--extra", extra)),
+        *("--output-file", f"requirements/{lock}.lock", "pyproject.toml"),
     ]
 
 
 def main(arguments: list[str]) -> int:
-    for lock, extra in LOCKS.items():
+    for lock, extras in LOCKS.items():
         print(f"{lock}.lock", flush=True)
-        subprocess.run(command(lock, extra, upgrade="--upgrade" in arguments), cwd=CHECKOUT, check=True)
+        subprocess.run(command(lock, extras, upgrade="--upgrade" in arguments), cwd=CHECKOUT, check=True)
     for lock, package in TOOLS.items():
         print(f"{lock}.lock", flush=True)
         _lock_tool(FOLDER / f"{lock}.lock", package, ["--upgrade"] if "--upgrade" in arguments else [])

@@ -27,7 +27,7 @@ PLATFORMS: Mapping[Architecture, docker_build.Platform] = {
     "arm64": docker_build.Platform.LINUX_ARM64,
 }
 # What the settings call the image of a Dockerfile target.
-SETTING = {"gateway": "gateway", "inference-cpu": "inference", "inference-gpu": "inference"}
+SETTING = {"gateway": "gateway", "transport": "transport", "inference-cpu": "inference", "inference-gpu": "inference"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class Registry(pulumi.ComponentResource):
         # The GPU's image, where inference is on the CPU, is the gate's alone: what the settings name is not it.
         device = self._args.context.settings.inference.device
         wanted = "inference-gpu" if device == "cuda" else "inference-cpu"
-        return image if target in ("gateway", wanted) else None
+        return image if target in ("gateway", "transport", wanted) else None
 
     def _built(self, target: str, token: pulumi.Output[aws.ecr.GetAuthorizationTokenResult]) -> pulumi.Output[str]:
         from tools.images.pushed import tag as pushed_tag

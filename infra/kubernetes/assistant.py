@@ -52,7 +52,8 @@ class RedisServer:
 
 @dataclass(frozen=True, kw_only=True)
 class AssistantArgs:
-    """``gateway_image``: gateway and worker; ``inference_image``: inference and the model Job.
+    """``gateway_image``: gateway and worker; ``inference_image``: inference and the model Job; ``transport_image``: of the
+    outbound transports, None where none is chosen.
 
     ``redis``: how it is reached; ``redis_server``: the one to run, where the stack runs one.
     ``certificate``: what the gateway serves, or None where ``settings.exposure.tls_secret`` names it, or where each pod of the
@@ -68,6 +69,7 @@ class AssistantArgs:
     settings: Settings
     gateway_image: pulumi.Input[str]
     inference_image: pulumi.Input[str]
+    transport_image: pulumi.Input[str] | None = None
     secrets: SecretSource
     redis: RedisConnection
     models: ModelStore
@@ -203,7 +205,7 @@ def assemble(args: AssistantArgs, child: pulumi.ResourceOptions) -> Parts:
                 part=part,
                 namespace=namespace,
                 settings=settings,
-                image=args.gateway_image,
+                image=args.transport_image or args.gateway_image,
                 environment=args.environment,
                 secrets=args.secrets,
                 redis=args.redis,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
 
+from infra import processes
 from infra.dynamic import DynamicProvider, Props, changed_inputs, inputs_of, present, update_or_replace
 from infra.errors import DeploymentError
 from infra.kubernetes.connection import Connection
@@ -147,9 +148,11 @@ class ImagesArgs:
 
 
 class Images(pulumi.ComponentResource):
-    """``gateway`` (gateway and worker), ``inference`` (and the model Job), and ``redis`` unless that is an external one."""
+    """``gateway`` (gateway and worker), ``inference`` (and the model Job), ``transport`` where one is chosen, and ``redis``
+    unless that is an external one."""
 
     gateway: pulumi.Output[str]
+    transport: pulumi.Output[str] | None
     inference: pulumi.Output[str]
     redis: pulumi.Output[str] | None
 
@@ -159,6 +162,7 @@ class Images(pulumi.ComponentResource):
         settings, given = args.settings, args.settings.images
         inference = "inference-gpu" if settings.inference.device == "cuda" else "inference-cpu"
         self.gateway = self._image("gateway", given.gateway)
+        self.transport = self._image("transport", given.transport) if processes.transports(settings) else None
         self.inference = self._image(inference, given.inference)
         self.redis = self._image("redis", given.redis) if settings.redis.url is None else None
         self.register_outputs({"gateway": self.gateway, "inference": self.inference, "redis": self.redis})

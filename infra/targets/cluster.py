@@ -68,6 +68,7 @@ class ClusterAssistant(pulumi.ComponentResource):
                 settings=settings,
                 gateway_image=images.gateway,
                 inference_image=images.inference,
+                transport_image=images.transport,
                 secrets=GeneratedSecrets(
                     secrets=self.secrets, external_password=settings.redis.password_secret, given=given or {}
                 ),

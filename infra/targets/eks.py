@@ -162,6 +162,7 @@ class EksAssistant(pulumi.ComponentResource):
             settings=settings,
             gateway_image=foundation.registry.images["gateway"],
             inference_image=foundation.registry.images[inference_image(settings)],
+            transport_image=foundation.registry.images.get("transport"),
             secrets=DeliveredSecrets(
                 ids=foundation.secrets.arns, region=context.region, versions=settings.secret_versions.model_dump()
             ),
@@ -223,7 +224,8 @@ def inference_image(settings: Settings) -> str:
 def images(settings: Settings) -> tuple[str, ...]:
     """The targets of app/Dockerfile that the stack runs; where GPUs stand from the start, the gate proves one with theirs."""
     gate = ("inference-gpu",) if which_pools(settings) and settings.inference.device != "cuda" else ()
-    return ("gateway", inference_image(settings), *gate)
+    transport = ("transport",) if processes.transports(settings) else ()
+    return ("gateway", *transport, inference_image(settings), *gate)
 
 
 def deploy(settings: Settings) -> Outputs:

@@ -3,6 +3,8 @@ services of ECS; none of the workers runs while nothing waits."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pulumi
 
 from infra import costs, processes
@@ -13,7 +15,7 @@ from infra.aws.context import AwsContext, context, provider
 from infra.aws.ecs_cluster import EcsCluster, EcsClusterArgs
 from infra.aws.ecs_container import Container
 from infra.aws.ecs_model_task import ModelTask
-from infra.aws.ecs_network import TaskGroups, TaskGroupsArgs, TaskRules, TaskRulesArgs, to_redis
+from infra.aws.ecs_network import TaskGroups, TaskGroupsArgs, TaskRules, TaskRulesArgs, parts, to_redis
 from infra.aws.ecs_scaling import EcsScaling, EcsScalingArgs
 from infra.aws.ecs_service import EcsService, EcsServiceArgs
 from infra.aws.ecs_task import EcsTask, EcsTaskArgs
@@ -29,8 +31,14 @@ from infra.outputs import Outputs
 from infra.recipe import recipe
 from infra.settings import Settings
 
-# Of app/Dockerfile: gateway and worker; inference and what makes its model.
-IMAGES = ("gateway", "inference-cpu")
+# Of app/Dockerfile, by what runs them.
+IMAGES: Mapping[ecs_parts.Part, str] = {
+    "gateway": "gateway",
+    "worker": "gateway",
+    "inference": "inference-cpu",
+    "model": "inference-cpu",
+    **dict.fromkeys(processes.ENTRIES, "transport"),
+}
 # GiB for what a model is made from and into, beside the image.
 MODEL_DISK = 100
 
@@ -60,9 +68,10 @@ class FargateAssistant(pulumi.ComponentResource):
         super().__init__("assistant:aws:FargateAssistant", name, {}, opts)
         self._access = access
         self._context, self._settings, self._child = context, context.settings, pulumi.ResourceOptions(parent=self)
+        images = tuple(dict.fromkeys(IMAGES[part] for part in parts(context.settings)))
         self.foundation = Foundation(
             "foundation",
-            FoundationArgs(context=context, images=IMAGES, architecture=context.settings.fargate.architecture),
+            FoundationArgs(context=context, images=images, architecture=context.settings.fargate.architecture),
             self._child,
         )
         base = self.foundation
@@ -213,7 +222,7 @@ class FargateAssistant(pulumi.ComponentResource):
             part=part,
             container=ecs_parts.placed(self._settings, container),
             size=size,
-            image=base.registry.images["inference-cpu" if part in ("inference", "model") else "gateway"],
+            image=base.registry.images[IMAGES[part]],
             secret_arns=read,
             statements=[*(statements or []), *self._secrets_statements(list(read.values()))],
             log_key_arn=base.keys.arn("logs"),

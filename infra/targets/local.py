@@ -206,7 +206,7 @@ class LocalAssistant(pulumi.ComponentResource):
         return self._application(
             part,
             entry=processes.ENTRIES[part],
-            lock="gateway.lock",
+            lock="transport.lock",
             environment={
                 "PORT": str(port),
                 "REDIS_URL": self._neighbours()["REDIS_URL"],

@@ -73,6 +73,7 @@ async def test_each_transport_is_one_pod_that_never_runs_twice() -> None:
         assert deployment["spec"]["strategy"] == {"type": "Recreate"}
         (container,) = deployment["spec"]["template"]["spec"]["containers"]
         assert container["command"] == ["python", "-m", module]
+        assert container["image"].startswith("localhost/assistant/transport:")  # with the vendors' clients
         assert set(rendered.find("Secret", part)["data"]) == secrets
         assert rendered.find("NetworkPolicy", part)
         assert rendered.find("ServiceAccount", part)["automountServiceAccountToken"] is False

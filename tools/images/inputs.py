@@ -35,12 +35,13 @@ class Target(NamedTuple):
 
 TARGETS: dict[str, Target] = {
     "gateway": Target(("requirements/gateway.lock",), application=True),
+    "transport": Target(("requirements/transport.lock",), application=True),
     "inference-cpu": Target(("requirements/inference-cpu.lock",), application=True),
     "inference-gpu": Target(("requirements/inference-gpu.lock",), application=True),
     "redis": Target((), application=False),
     "reverse-proxy": Target(("app/nginx.conf", "app/nginx.sh", "app/certificate.sh"), application=False),
 }
-# Without the GPU's, which is several gigabytes: it is built where it is asked for by name.
+# Without the GPU's, which is several gigabytes, and the transports': they are built where they are asked for by name.
 DEFAULT_TARGETS = ("gateway", "inference-cpu", "redis", "reverse-proxy")
 
 

@@ -77,6 +77,7 @@ def test_a_transport_on_fargate_is_one_task_that_never_runs_twice() -> None:
         assert (service["deploymentMinimumHealthyPercent"], service["deploymentMaximumPercent"]) == (0, 100)
         assert service["networkConfiguration"]["assignPublicIp"] is False
         assert set(json.loads(environment(made[part])["SECRET_IDS"])) == {secret, "redis_password"}
+        assert "/transport:" in made[part]["image"] and "/gateway:" in made["worker"]["image"]
     scaled = {it.inputs["resourceId"].rsplit("/", 1)[-1] for it in found.of("aws:appautoscaling/target:Target")}
     assert not scaled & {f"{part}-service" for part in TRANSPORTS} and not scaled & set(TRANSPORTS)
     assert "webhookUrls" not in outputs

@@ -40,12 +40,13 @@ def test_a_name_has_the_repository_the_target_and_sixteen_digits() -> None:
         ("app/Dockerfile", set(inputs.TARGETS)),
         ("requirements/pip.lock", set(inputs.TARGETS)),
         ("requirements/gateway.lock", {"gateway"}),
+        ("requirements/transport.lock", {"transport"}),
         ("requirements/inference-cpu.lock", {"inference-cpu"}),
         ("requirements/inference-gpu.lock", {"inference-gpu"}),
         ("app/nginx.conf", {"reverse-proxy"}),
         ("app/certificate.sh", {"reverse-proxy"}),
-        ("app/settings.py", {"gateway", "inference-cpu", "inference-gpu"}),
-        ("app/pipeline/scripts/claim.lua", {"gateway", "inference-cpu", "inference-gpu"}),
+        ("app/settings.py", {"gateway", "transport", "inference-cpu", "inference-gpu"}),
+        ("app/pipeline/scripts/claim.lua", {"gateway", "transport", "inference-cpu", "inference-gpu"}),
         ("app/compose.yaml", set()),
         ("app/.env", set()),
         ("app/__pycache__/settings.cpython-311.pyc", set()),
@@ -77,5 +78,5 @@ def test_the_base_is_pinned_by_digest() -> None:
 
 
 def test_an_unknown_image_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ImageError, match=r"no image 'worker'; the images are gateway, inference-cpu"):
+    with pytest.raises(ImageError, match=r"no image 'worker'; the images are gateway, transport, inference-cpu"):
         inputs.reference("worker", CHECKOUT)
