@@ -64,7 +64,10 @@ async def test_a_write_whose_answer_was_lost_may_be_repeated(processes: Processe
     claim = await store.claim("slack", "T1", 0, 30)
     assert claim.fence is not None
     assert await store.store("slack", "T1", claim.fence, FIRST, 60)
+    await store.reject("slack", "T1", claim.fence)
     assert await store.store("slack", "T1", claim.fence, FIRST, 60)
+    slot = await store.read("slack", "T1")
+    assert slot.token is not None and slot.token.rejected_ago is not None  # it undoes nothing that came between
 
 
 async def test_an_installation_makes_a_renewal_under_way_stale(processes: Processes) -> None:

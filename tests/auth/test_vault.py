@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import os
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,6 +51,15 @@ def test_another_tenant_or_name_does_not_open_it(tenant: str, name: str) -> None
 def test_what_was_never_sealed_is_told_so(sealed: str) -> None:
     with pytest.raises(SealBroken, match="token of a"):
         VAULT.open("a", "token", sealed)
+
+
+def test_a_tenant_s_key_is_hkdf_of_the_given_one() -> None:
+    """Computed here as RFC 5869 has it, with no salt: another tenant's key opens nothing even where the data would agree."""
+    raw = base64.urlsafe_b64decode(VAULT.seal("a", "token", b"value").removeprefix("v1."))
+    associated = b"\x00\x00\x00\x01a" + b"token"
+    extracted = hmac.digest(bytes(32), NEW, "sha256")
+    key = hmac.digest(extracted, b"assistant tokens\x00a" + b"\x01", "sha256")
+    assert AESGCM(key).decrypt(raw[:12], raw[12:], associated) == b"value"
 
 
 def test_the_first_key_seals_and_all_open() -> None:
