@@ -21,7 +21,10 @@ import httpx2
 import pytest
 from feishu.emulator import RENEWABLE_SECONDS, TOKEN_SECONDS, Emulator
 
+from app.auth.installation import InstallationRefused
+from app.auth.installation_feishu import FeishuInstallation
 from app.http.errors import ApiError
+from app.http.outbound import client_for
 from app.pipeline.event import Event
 from app.platforms.feishu.events import FeishuEvents
 from app.platforms.inbound import Challenge, RawRequest, SignatureRefused
@@ -174,6 +177,24 @@ def test_a_code_is_worth_one_token_and_that_tells_who_signed_in(emulator: Emulat
 )
 def test_a_code_is_bound_to_what_it_was_asked_for_with(emulator: Emulator, changes: dict[str, str], code: int) -> None:
     assert exchange(emulator, **{"code": code_of(emulator), **changes})["code"] == code
+
+
+async def test_the_assistants_installation_goes_through(emulator: Emulator) -> None:
+    async with client_for(emulator.url) as client:
+        installing = FeishuInstallation(
+            client,
+            app_id=emulator.app_id,
+            app_secret=emulator.app_secret,
+            url=emulator.url,
+            accounts_url=emulator.url,
+        )
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(b"v" * 43).digest()).rstrip(b"=").decode()
+        back = httpx2.get(installing.authorize_url("s", challenge, CALLBACK), follow_redirects=False).headers["location"]
+        code = dict(parse_qsl(urlsplit(back).query))["code"]
+        assert (await installing.exchange(code, "v" * 43, CALLBACK)).team == "tenant1"
+        with pytest.raises(InstallationRefused) as again:
+            await installing.exchange(code, "v" * 43, CALLBACK)
+        assert again.value.status == 400
 
 
 def test_a_code_ages_and_an_unlisted_redirect_gets_none(emulator: Emulator) -> None:

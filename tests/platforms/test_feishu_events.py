@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from feishu.wire import enclosed, encrypt, mention, message_event, signed
+from structlog.testing import capture_logs
 
 from app.http.errors import ApiError
 from app.pipeline.event import Event
@@ -199,6 +200,11 @@ def test_a_group_message_that_mentions_the_bot_is_read_without_that_mention() ->
         assert parse(payload, known).text == "ask @Bob and @Jo"
 
 
+def test_what_is_said_keeps_its_blanks() -> None:
+    payload = in_group("@_user_1 fix\n    if a:  # x\n        b()", mention("@_user_1", BOT, "Bot", "bot"))
+    assert parse(payload, BOT).text == "fix\n    if a:  # x\n        b()"
+
+
 def test_a_group_message_to_somebody_else_is_ignored() -> None:
     for payload in (
         in_group("@_user_1 hi", mention("@_user_1", "ou_b", "Bob")),
@@ -238,7 +244,7 @@ def test_rich_text_is_read_as_text() -> None:
         ],
     }  # fmt: skip
     payload = in_group("", mention("@_user_1", BOT, "Bot", "bot"), kind="post", content=content)
-    assert parse(payload, BOT).text == "Title\n see this (https://e.x)\n```python\nprint(1)\n```"
+    assert parse(payload, BOT).text == "Title\nsee this (https://e.x)\n```python\nprint(1)\n```"
     wrapped = message_event("", kind="post", content={"zh_cn": {"title": "", "content": [[{"tag": "text", "text": "嗨"}]]}})
     assert parse(wrapped).text == "嗨"
 
@@ -325,8 +331,16 @@ def test_the_settings_ask_for_the_token_and_take_lists() -> None:
     made = FeishuEvents.from_settings(
         FeishuSettings.model_validate({"feishu_encrypt_key": f"{KEY} {OLD_KEY}", "feishu_verification_token": TOKEN})
     )
-    assert made.signed
     body = enclosed(message_event("hi"), OLD_KEY)
     raw = [(name.lower().encode(), value.encode()) for name, value in signed(OLD_KEY, body).items()]
     assert isinstance(made.receive(RawRequest(raw, b"", body)), Event)
-    assert not FeishuEvents.from_settings(FeishuSettings.model_validate({"feishu_verification_token": TOKEN})).signed
+
+
+def test_events_without_signatures_are_warned_of_at_the_start() -> None:
+    with capture_logs() as logs:
+        FeishuEvents.from_settings(
+            FeishuSettings.model_validate({"feishu_verification_token": TOKEN, "feishu_encrypt_key": KEY})
+        )
+        assert logs == []
+        FeishuEvents.from_settings(FeishuSettings.model_validate({"feishu_verification_token": TOKEN}))
+    assert [(log["event"], log["log_level"]) for log in logs] == [("feishu_unsigned", "warning")]

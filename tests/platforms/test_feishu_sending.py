@@ -10,13 +10,32 @@ from typing import Any
 
 import pytest
 from feishu.emulator import Emulator
+from hypothesis import given
+from written_answers import ANSWERS
 
 from app.auth.grants import TenantAccessToken
 from app.auth.token_manager import TokenManager
 from app.http.outbound import client_for
+from app.pipeline.document import (
+    Code,
+    CodeBlock,
+    Document,
+    Emphasis,
+    Heading,
+    Items,
+    Link,
+    Paragraph,
+    Quote,
+    Strike,
+    Strong,
+    Table,
+    Text,
+    parse,
+)
 from app.pipeline.event import Event
 from app.pipeline.responses import Attachment, Response
 from app.platforms.feishu.client import FeishuPlatform, multipart
+from app.platforms.feishu.markdown import markdown
 from app.platforms.feishu.messages import LIMIT_BYTES, render
 from app.platforms.feishu.payload import parse_payload
 from app.platforms.platform import GivenUp, Platform, Retryable
@@ -286,6 +305,50 @@ def test_characters_that_are_meant_literally_are_no_markup() -> None:
 
 def test_a_fence_is_longer_than_what_it_encloses() -> None:
     assert card_text(part("````\n```\n````")) == "````\n```\n````"
+
+
+def said(document: Document) -> str:
+    """Every letter and digit that a document shows, in order."""
+    return "".join(character for part in walk(document.blocks) for character in part if character.isalnum())
+
+
+def walk(node: object) -> Iterator[str]:
+    match node:
+        case Text(text=text) | Code(text=text):
+            yield text
+        case CodeBlock(text=text, caption=caption):
+            yield caption + text
+        case Link(children=children, title=title):
+            yield from walk(children)
+            yield title
+        case Items(items=items):
+            yield from walk(items)
+        case Table(header=header, rows=rows):
+            yield from walk((header, rows))
+        case Paragraph(content=inner) | Heading(content=inner) | Strong(children=inner) | Emphasis(children=inner):
+            yield from walk(inner)
+        case Strike(children=inner) | Quote(blocks=inner):
+            yield from walk(inner)
+        case tuple():
+            for one in node:
+                yield from walk(one)
+
+
+@given(ANSWERS)
+def test_a_cards_markdown_says_what_the_answer_says(text: str) -> None:
+    document = parse(text)
+    shown = markdown(document)
+    assert said(parse(shown)) == said(document)
+
+
+@given(ANSWERS)
+def test_every_part_of_any_answer_is_one_that_feishu_takes(text: str) -> None:
+    for one in render(Response(text)):
+        made = json.loads(one)
+        content = json.loads(made["content"])
+        assert made["msg_type"] == ("text" if "text" in content else "interactive")
+        assert content.get("text", "x").strip()
+        assert "<at" not in one
 
 
 async def test_a_long_answer_arrives_whole_in_parts_that_feishu_takes(emulator: Emulator, platform: FeishuPlatform) -> None:

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 READABLE = frozenset({"text", "post"})
-_KEY = re.compile(r"@_user_\d+|@_all")
-_SPACES = re.compile(r"[ \t\u00a0]{2,}")
+_KEY = re.compile(r"(@_user_\d+|@_all)([ \t\u00a0]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +44,17 @@ def own_mentions(mentions: tuple[Mention, ...], text: str, bot_open_id: str | No
     if any(mention.kind for mention in mentions):
         return frozenset(mention.key for mention in mentions if mention.kind in ("bot", "app"))
     begins = _KEY.match(text.lstrip())
-    return frozenset(mention.key for mention in mentions if begins and mention.key == begins[0])
+    return frozenset(mention.key for mention in mentions if begins and mention.key == begins[1])
 
 
 def named(text: str, mentions: tuple[Mention, ...], own: frozenset[str]) -> str:
-    """``text`` with each key as ``@name``, those in ``own`` dropped."""
-    names = {mention.key: "" if mention.key in own else f"@{mention.name}" for mention in mentions}
-    if not names:
-        return text.strip()
-    dropped = _KEY.sub(lambda found: names.get(found[0], found[0]), text)
-    return _SPACES.sub(" ", dropped).strip() if own else dropped.strip()
+    """``text`` with each key as ``@name``, those in ``own`` dropped with the blanks behind them."""
+    names = {mention.key: f"@{mention.name}" for mention in mentions}
+
+    def name(found: re.Match[str]) -> str:
+        return "" if found[1] in own else names.get(found[1], found[1]) + found[2]
+
+    return _KEY.sub(name, text).strip()
 
 
 def _lines(content: Mapping[str, Any]) -> Iterator[str]:

@@ -27,6 +27,7 @@ from app.platforms.feishu.signature import claim, signing_key
 from app.platforms.inbound import Challenge, RawRequest, Received, SignatureRefused
 from app.platforms.secret_set import SecretSet, parse_set
 from app.settings import FeishuSettings, SettingsError
+from app.telemetry.logs import get_logger
 
 MAX_CHALLENGE_CHARACTERS = 1024
 
@@ -55,17 +56,16 @@ class FeishuEvents:
         key, token = settings.feishu_encrypt_key, settings.feishu_verification_token
         if token is None:
             raise SettingsError("FEISHU_VERIFICATION_TOKEN is required: it stands beside the encrypt key in the console")
+        if key is None:
+            get_logger().warning(
+                "feishu_unsigned", hint="events are proved by the verification token alone: set FEISHU_ENCRYPT_KEY"
+            )
         return cls(
             parse_set(key.get_secret_value(), str) if key is not None else None,
             parse_set(token.get_secret_value(), str),
             bot_open_id=settings.feishu_bot_open_id,
             previous_used=previous_used,
         )
-
-    @property
-    def signed(self) -> bool:
-        """Whether events are proved by a signature, and not by the token alone: said at the start."""
-        return self._keys is not None
 
     def admit(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Raises :class:`app.platforms.inbound.SignatureRefused`. Without a signature it may still be a challenge."""

@@ -102,7 +102,6 @@ class Connection:
         self._package: Any = None
         self._client: Any = None
         self._thread = threading.Thread(target=self._run, name="feishu", daemon=True)
-        self._seen = time.monotonic()
         self._closing = False
 
     def start(self) -> None:
@@ -110,14 +109,8 @@ class Connection:
 
     @property
     def connected(self) -> bool:
+        """The package tells it nowhere but in a field of its own."""
         return self._client is not None and self._client._conn is not None
-
-    @property
-    def gone_seconds(self) -> float:
-        """Since it was last seen connected, or since the start."""
-        if self.connected:
-            self._seen = time.monotonic()
-        return time.monotonic() - self._seen
 
     def close(self) -> None:
         """No more events come. What is not acknowledged yet is sent again, to whoever is connected then."""
@@ -236,7 +229,7 @@ async def receive(settings: LongConnectionSettings) -> int:
 async def readiness(connection: Connection, queue: Queue) -> Verdict:
     """Ready: connected, and the queue answers."""
     if not connection.connected:
-        return Verdict(f"not connected to Feishu for {connection.gone_seconds:.0f} s")
+        return Verdict("no connection to Feishu: it is tried again and again")
     try:
         stats = await queue.stats()
     except QueueUnavailable as error:
@@ -246,13 +239,14 @@ async def readiness(connection: Connection, queue: Queue) -> Verdict:
 
 async def watch(connection: Connection, lifecycle: Lifecycle) -> None:
     """The package reconnects by itself, but some of its errors end that silently: then this process ends, and is restarted."""
-    connected = False
+    connected, seen = False, time.monotonic()
     while True:
         await asyncio.sleep(WATCH_SECONDS)
         if connection.connected != connected:
-            connected = connection.connected
+            connected = not connected
             get_logger().info("connected" if connected else "reconnecting")
-        if connection.gone_seconds > GONE_SECONDS:
+        seen = time.monotonic() if connected else seen
+        if time.monotonic() - seen > GONE_SECONDS:
             get_logger().error("disconnected", reason=f"no connection to Feishu for {GONE_SECONDS:.0f} s")
             lifecycle.stop(exit_code=1)
 
