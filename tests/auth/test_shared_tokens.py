@@ -128,14 +128,14 @@ async def test_slack_s_next_pair_is_stored_before_it_is_used(processes: Processe
 async def test_slack_s_pair_that_redis_did_not_take_is_kept_and_stored_later(fragile: Processes, server: TokenServer) -> None:
     await fragile.store().install("slack", "T1", FIRST, 7200)
     fragile.expire("slack")
-    tokens = fragile.start("slack", timeout=0.2)
-    server.delay = 0.3
+    tokens = fragile.start("slack")
+    server.delay = 0.5
     asking = asyncio.create_task(tokens.token("T1"))
     await server.asked(1)
-    fragile.redis.pause()
+    fragile.redis.kill()
     with pytest.raises(AccessTokenUnavailable, match="cannot be stored yet"):
         await asking
-    fragile.redis.resume()
+    fragile.redis.start()
     assert await tokens.token("T1") == "xoxe.xoxb-1"
     slot = await fragile.store().read("slack", "T1")
     assert slot.token is not None and slot.token.refresh_token == "xoxe-1-1"
