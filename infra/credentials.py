@@ -7,6 +7,7 @@ they outlive `make down` and go with `make clean`. Which of them a stack needs, 
 from __future__ import annotations
 
 import hashlib
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ NAMES: Mapping[str, Platform] = {
     "feishu_encrypt_key": "feishu",
     "feishu_verification_token": "feishu",
 }
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
 # RFC 7914. A person may have chosen an encrypt key: what is shown of it must be slow to guess by. 16 MB and 50 ms each.
 SCRYPT = {"n": 2**14, "r": 8, "p": 1}
 
@@ -74,8 +76,11 @@ class Credentials:
         return self.directory / name
 
     def read(self, name: str) -> str | None:
-        """The value, or None where there is none. Raises :class:`DeploymentError` where it cannot be read."""
+        """The value, or None where there is none. Raises :class:`DeploymentError` where it cannot be read, or by others too."""
         try:
+            for path in (self.directory, self.path(name)):
+                if path.stat().st_mode & OTHERS:
+                    raise DeploymentError(f"{path} can be read by others than its owner. Close it: chmod go= {path}")
             return self.path(name).read_text(encoding="utf-8").strip() or None
         except FileNotFoundError:
             return None

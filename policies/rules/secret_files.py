@@ -16,6 +16,9 @@ from policies.secret_variables import holds_a_secret, names_a_file
 from policies.show import show
 
 OK: Final = "ok"
+# Below the checkout, by stack: what a person brings from a platform's console (infra/credentials.py), which a destroy leaves.
+# An `up` is refused where anybody else may read it.
+BROUGHT: Final = (".state", "credentials")
 
 
 def secrets_as_files(resource: Resource) -> Verdict:
@@ -26,7 +29,7 @@ def secrets_as_files(resource: Resource) -> Verdict:
 
 
 def files_in_private_directory(resource: Resource) -> Verdict:
-    """The stack's directory has mode 0700; a secret's file elsewhere has whatever guards its folder."""
+    """The stack's directories have mode 0700; a secret's file elsewhere has whatever guards its folder."""
     view = resource.view
     environment = view.mapping("environment")
     if environment is None:
@@ -41,7 +44,7 @@ def _inside(environment: View, name: str, root: str) -> Verdict:
     value = environment.text(name) or ""
     # Normalised, so that `..` does not lead out; a link is the business of the rule on the files themselves.
     path = PurePosixPath(os.path.normpath(value)) if value else PurePosixPath()
-    if path.is_absolute() and PurePosixPath(os.path.normpath(root)) in path.parents:
+    if path.is_absolute() and (PurePosixPath(os.path.normpath(root)) in path.parents or path.parts[-4:-2] == BROUGHT):
         return PASS
     return fail(f"environment.{name} is no absolute path below the stack's private directory")
 

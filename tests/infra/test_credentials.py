@@ -72,6 +72,19 @@ def test_an_optional_credential_is_used_where_it_is_there_and_an_empty_file_is_n
     assert kept.given(platforms)["slack_bot_token"] == "t"
 
 
+def test_what_others_can_read_is_refused_with_the_command_that_closes_it(tmp_path: Path) -> None:
+    kept = Credentials("local", tmp_path)
+    kept.write("slack_bot_token", "canary")
+    for path, mode in ((kept.path("slack_bot_token"), 0o640), (kept.directory, 0o755)):
+        before = stat.S_IMODE(path.stat().st_mode)
+        path.chmod(mode)
+        with pytest.raises(DeploymentError, match=r"can be read by others than its owner\. Close it: chmod go= ") as told:
+            kept.read("slack_bot_token")
+        assert "canary" not in str(told.value)
+        path.chmod(before)
+    assert kept.read("slack_bot_token") == "canary"
+
+
 def test_a_digest_tells_values_and_names_apart_and_is_the_same_again() -> None:
     assert digest("feishu_encrypt_key", "a") == digest("feishu_encrypt_key", "a")
     assert len({digest("feishu_encrypt_key", "a"), digest("feishu_encrypt_key", "b"), digest("slack_bot_token", "a")}) == 3
