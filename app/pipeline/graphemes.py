@@ -22,7 +22,7 @@ def is_boundary(text: str, index: int) -> bool:
         return before != "\r" or after != "\n"
     if before == ZERO_WIDTH_JOINER or _extends(after):
         return False
-    if unicodedata.combining(before) == VIRAMA and unicodedata.category(after) == "Lo":
+    if unicodedata.category(after) == "Lo" and _ends_with_virama(text, index):
         return False
     if _is_flag_letter(before) and _is_flag_letter(after):
         return _flag_letters_before(text, index) % 2 == 0
@@ -44,6 +44,15 @@ def _extends(character: str) -> bool:
         or "\U000e0020" <= character <= "\U000e007f"  # tags
         or "\uff9e" <= character <= "\uff9f"  # half-width voicing marks
     )
+
+
+def _ends_with_virama(text: str, index: int) -> bool:
+    """Perhaps with other marks behind it."""
+    while index and _extends(text[index - 1]):
+        index -= 1
+        if unicodedata.combining(text[index]) == VIRAMA:
+            return True
+    return False
 
 
 def _is_flag_letter(character: str) -> bool:

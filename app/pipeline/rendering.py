@@ -136,7 +136,8 @@ def _markdown_inline(inline: Inline) -> str:
             return MARKUP.sub(r"\\\g<0>", text)
         case Code(text=text):
             fence = "`" * (1 + max((len(run) for run in RUNS.findall(text)), default=0))
-            padding = " " if text[:1] in ("`", " ") or text[-1:] in ("`", " ") else ""
+            # One space goes from each end when it is read, unless there is nothing else.
+            padding = " " if text.strip(" ") and (text[0] in "` " or text[-1] in "` ") else ""
             return f"{fence}{padding}{text}{padding}{fence}"
         case LineBreak(hard=hard):
             return "  \n" if hard else "\n"

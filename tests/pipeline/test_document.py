@@ -153,6 +153,7 @@ def test_markdown_and_plain_text_hold_every_letter_and_digit(source: str) -> Non
 
 @settings(deadline=None)
 @given(ANSWERS)
+@example("` `a`")
 def test_the_markdown_of_a_document_reads_as_the_same_document(source: str) -> None:
     document = parse(source)
     assert parse(to_markdown(document)) == document

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.pipeline.graphemes import boundary_before, is_boundary
@@ -44,6 +44,7 @@ def test_the_place_before_is_0_where_the_first_character_is_longer() -> None:
 
 @settings(deadline=None)
 @given(st.text(st.sampled_from(SIGNS), max_size=12))
+@example("\u094d🏽क")
 def test_every_cut_is_one_that_unicode_allows(text: str) -> None:
     regex = pytest.importorskip("regex")
     ends = {0, *(found.end() for found in regex.finditer(r"\X", text))}
