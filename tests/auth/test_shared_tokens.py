@@ -13,6 +13,7 @@ from app.auth.grants import NEVER_EXPIRES, IssuedToken
 from app.auth.static_tokens import REJECTED_SECONDS, StaticTokens
 from app.auth.vault import Vault
 from app.platforms.secret_set import SecretSet
+from app.telemetry.audit.record import AuditUnavailable
 from tests.auth.token_processes import FIRST, KEY, SLOTS, Processes
 from tests.auth.token_server import FEISHU_PATH, SLACK_PATH, TokenServer
 
@@ -177,6 +178,19 @@ async def test_a_refresh_token_whose_answer_was_lost_is_not_offered_again_at_onc
     assert (await processes.store().claim("slack", "T1", 1, 30)).fence is None
     processes.field("slack", "held_until", 1)
     assert await processes.start("slack").token("T1") == "xoxe.xoxb-1"
+
+
+async def test_each_renewal_is_told_to_the_audit_log_and_goes_on_without_it(processes: Processes) -> None:
+    told: list[tuple[str, str]] = []
+
+    class Log:
+        async def record(self, action: str, *, subject: str = "", **rest: object) -> None:
+            told.append((action, subject))
+            raise AuditUnavailable("away")
+
+    tokens = processes.start("feishu", audit=Log())
+    assert await tokens.token("T1") == await tokens.token("T1") == "t-1"
+    assert told == [("token.refreshed", "T1")]
 
 
 async def test_a_team_that_never_installed_is_told_so_and_nothing_is_asked(processes: Processes, server: TokenServer) -> None:
