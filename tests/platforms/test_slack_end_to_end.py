@@ -10,14 +10,14 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from generic.faulty_server import Answer, FaultyServer
-from slack_workspace.emulator import BOT_TOKEN, SIGNING_SECRET, Emulator
+from slack_workspace.emulator import BOT_TOKEN, CLIENT_ID, CLIENT_SECRET, SIGNING_SECRET, Emulator
 
 API_KEY = "canary-api-key-0123456789"
 LONG = "Before.\n\n```python\n" + "\n".join(f"print({number})  # 🗼" for number in range(1_000)) + "\n```\n\nAfter."
@@ -45,11 +45,19 @@ class Model:
 
 
 class Assistant:
-    """A gateway and a worker, set up for Slack."""
+    """A gateway and workers, set up for Slack by ``gateway`` and ``worker``, their variables."""
 
-    def __init__(self, redis: Any, model: Model, emulator: Emulator, folder: Path) -> None:
-        self.ports = {name: free_port() for name in ("app.gateway", "app.pipeline")}
-        self.logs = {name: folder / f"{name}.log" for name in self.ports}
+    def __init__(
+        self,
+        redis: Any,
+        model: Model,
+        emulator: Emulator,
+        folder: Path,
+        *,
+        gateway: dict[str, str],
+        worker: dict[str, str],
+        workers: int = 1,
+    ) -> None:
         shared = {
             "PATH": os.environ["PATH"],
             "REDIS_URL": redis.url,
@@ -59,33 +67,32 @@ class Assistant:
             "SLACK_API_URL": emulator.api_url,
             "LEASE_SECONDS": "2",
         }
-        own = {
-            "app.gateway": {"API_KEY": API_KEY, "SLACK_SIGNING_SECRET": f"{SIGNING_SECRET} {'0' * 32}"},
-            "app.pipeline": {"SLACK_BOT_TOKEN": BOT_TOKEN},
-        }
+        modules = {"gateway": "app.gateway"} | {f"worker-{number}": "app.pipeline" for number in range(workers)}
+        own = {"app.gateway": {"API_KEY": API_KEY, **gateway}, "app.pipeline": worker}
+        self.ports = {name: free_port() for name in modules}
+        self.logs = {name: folder / f"{name}.log" for name in modules}
         self.processes = []
-        for name, more in own.items():
-            log = self.logs[name].open("wb")
-            environment = shared | more | {"PORT": str(self.ports[name])}
-            self.processes.append(
-                subprocess.Popen(
-                    [sys.executable, "-m", name], env=environment, stdout=log, stderr=log, cwd=Path(__file__).parents[2]
+        for name, module in modules.items():
+            environment = shared | own[module] | {"PORT": str(self.ports[name])}
+            with self.logs[name].open("wb") as log:
+                self.processes.append(
+                    subprocess.Popen(
+                        [sys.executable, "-m", module], env=environment, stdout=log, stderr=log, cwd=Path(__file__).parents[2]
+                    )
                 )
-            )
-        emulator.delivery.request_url = f"http://127.0.0.1:{self.ports['app.gateway']}/events/slack"
+        self.url = f"http://127.0.0.1:{self.ports['gateway']}"
+        emulator.delivery.request_url = f"{self.url}/events/slack"
 
     def wait_ready(self, seconds: float = 30.0) -> None:
         deadline = time.monotonic() + seconds
-        for name, port in self.ports.items():
+        for (name, port), process in zip(self.ports.items(), self.processes, strict=True):
             while not self._is_ready(port):
-                assert time.monotonic() < deadline, self.logs[name].read_text()
+                assert process.poll() is None and time.monotonic() < deadline, self.logs[name].read_text()
                 time.sleep(0.05)
 
-    def trace(self, key: str) -> dict[str, Any]:
-        address = f"http://127.0.0.1:{self.ports['app.gateway']}/api/v1/events/{key}"
-        request = urllib.request.Request(address, headers={"Authorization": f"Bearer {API_KEY}"})
-        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
-            return dict(json.load(answer))
+    def state(self, key: str) -> str:
+        answer = httpx2.get(f"{self.url}/api/v1/events/{key}", headers={"Authorization": f"Bearer {API_KEY}"})
+        return str(answer.json().get("state"))
 
     def close(self) -> None:
         for process in self.processes:
@@ -95,9 +102,8 @@ class Assistant:
     @staticmethod
     def _is_ready(port: int) -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except OSError:
+            return httpx2.get(f"http://127.0.0.1:{port}/readyz", timeout=2).status_code == 200
+        except httpx2.HTTPError:
             return False
 
 
@@ -111,7 +117,14 @@ def free_port() -> int:
 def running(redis_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Emulator, Model, Assistant]]:
     model = Model()
     with Emulator(pace=0.01, subscribed=("app_mention", "message.channels", "message.im")) as emulator:
-        assistant = Assistant(redis_server, model, emulator, tmp_path_factory.mktemp("assistant"))
+        assistant = Assistant(
+            redis_server,
+            model,
+            emulator,
+            tmp_path_factory.mktemp("assistant"),
+            gateway={"SLACK_SIGNING_SECRET": f"{SIGNING_SECRET} {'0' * 32}"},
+            worker={"SLACK_BOT_TOKEN": BOT_TOKEN},
+        )
         try:
             assistant.wait_ready()
             yield emulator, model, assistant
@@ -155,7 +168,7 @@ def test_a_question_is_answered_once_in_its_thread_though_it_came_as_two_events(
     (answer,) = answered(emulator, asked)
     assert answer["text"].startswith("**Paris**") and "<!channel>" not in answer["text"]
     key = f"slack:T0ACME:C0GENERAL:{asked}"
-    assert emulator.wait_for(lambda it: assistant.trace(key)["state"] == "done")
+    assert emulator.wait_for(lambda it: assistant.state(key) == "done")
     brought = [one for one in emulator.attempts if one.taken]
     assert len(brought) >= 2  # app_mention and message.channels, and the bot's own answer beside
     assert len(answers_to(emulator, asked)) == 1
@@ -210,7 +223,7 @@ def test_an_answer_that_may_have_been_sent_is_not_sent_again(emulator: Emulator,
     emulator.fail("chat.postMessage", "reset", after_effect=True)
     asked = emulator.write("@assistant are you there?", channel="C0GENERAL")
     key = f"slack:T0ACME:C0GENERAL:{asked}"
-    assert emulator.wait_for(lambda it: bool(answers_to(it, asked)) and assistant.trace(key)["state"] == "unknown", 20)
+    assert emulator.wait_for(lambda it: bool(answers_to(it, asked)) and assistant.state(key) == "unknown", 20)
     after = emulator.write("@assistant and now?", channel="C0GENERAL")
     answered(emulator, after)
     assert len(answers_to(emulator, asked)) == 1
@@ -231,3 +244,51 @@ async def test_messages_of_many_threads_are_answered_once_each(emulator: Emulato
 
     assert await asyncio.to_thread(emulator.wait_for, all_answered, 60)
     assert emulator.doubles == []
+
+
+# --- several workspaces, which install it themselves ------------------------------------------------------------------------
+
+PUBLIC_URL = "https://assistant.example"
+
+
+def test_a_workspace_installs_it_and_an_expired_token_is_refreshed_once_by_two_workers(
+    private_redis: Any, tmp_path: Path
+) -> None:
+    model = Model()
+    client = {"SLACK_CLIENT_ID": CLIENT_ID, "SLACK_CLIENT_SECRET": CLIENT_SECRET, "TOKEN_KEY": "A" * 43 + "="}
+    with Emulator(redirect_uris=(f"{PUBLIC_URL}/oauth/slack/callback",), rotation=True, token_seconds=7200) as emulator:
+        gateway = {
+            "SLACK_SIGNING_SECRET": SIGNING_SECRET,
+            "SLACK_AUTHORIZE_URL": f"{emulator.url}/oauth/v2/authorize",
+            "PUBLIC_URL": PUBLIC_URL,
+        }
+        assistant = Assistant(private_redis, model, emulator, tmp_path, gateway=client | gateway, worker=client, workers=2)
+        try:
+            assistant.wait_ready()
+            installed = install(assistant.url)
+            assert installed.status_code == 200, installed.text
+            assert emulator.workspace.tokens_issued == 1
+            answered(emulator, emulator.write("@assistant one?", channel="C0GENERAL"))
+
+            emulator.workspace.expire_tokens()
+            asked = [emulator.write(f"@assistant number {number}?", channel="C0GENERAL") for number in range(6)]
+            assert emulator.wait_for(lambda it: all(answers_to(it, thread) for thread in asked), 30), emulator.record()
+            assert emulator.workspace.tokens_issued == 2
+            assert emulator.doubles == []
+            refused = {(entry["method"], entry["error"]) for entry in emulator.refused}
+            assert refused <= {("chat.postMessage", "token_expired")}
+        finally:
+            assistant.close()
+            model.close()
+
+
+def install(url: str) -> httpx2.Response:
+    """What a browser does: to Slack, where somebody allows it, and back with the code."""
+    begun = httpx2.get(f"{url}/oauth/slack/start", follow_redirects=False)
+    assert begun.status_code == 302, begun.text
+    cookie = begun.headers["set-cookie"].split(";")[0]
+    allowed = httpx2.get(begun.headers["location"], follow_redirects=False)
+    assert allowed.status_code == 302, allowed.text
+    back = httpx2.URL(allowed.headers["location"])
+    assert str(back).startswith(f"{PUBLIC_URL}/oauth/slack/callback?")
+    return httpx2.get(f"{url}{back.raw_path.decode()}", headers={"Cookie": cookie}, follow_redirects=False)
