@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,6 +57,13 @@ def test_the_manifest_asks_for_what_is_used_and_no_more() -> None:
     assert made["oauth_config"]["scopes"] == {"bot": sorted(SCOPES)}
     assert set(GRANTED.split(",")) == set(SCOPES)
     assert EVENTS == SUBSCRIBED
+
+
+def test_the_page_names_every_scope_and_event() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "platforms" / "slack.md").read_text()
+    scopes = {word for word in re.findall(r"`([a-z_]+:[a-z]+)`", page) if word != "connections:write"}
+    assert scopes == set(SCOPES)
+    assert all(f"`{event}`" in page for event in EVENTS)
 
 
 @pytest.mark.parametrize(

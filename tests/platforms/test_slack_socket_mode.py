@@ -252,6 +252,41 @@ async def test_the_process_brings_events_to_redis_and_drains_at_sigterm(
     assert "process.started" in output and "process.stopped" in output
 
 
+async def test_killed_in_the_middle_it_loses_nothing_and_stores_nothing_twice(private_redis: Any) -> None:
+    # Retries after 0, 3 and 15 seconds: as long as another process takes to start.
+    with Emulator(pace=0.05, acknowledge_seconds=0.5) as emulator:
+        environment = {
+            "SLACK_APP_TOKEN": APP_TOKEN,
+            "SLACK_API_URL": emulator.api_url,
+            "REDIS_URL": private_redis.url,
+            "REDIS_PASSWORD": private_redis.password,
+        }
+        first = Process(**environment)
+        second = None
+        try:
+            await asyncio.to_thread(first.wait_ready)
+            for number in range(40):
+                emulator.write(str(number), channel="D0ADA" if number % 2 else "D0BEN")
+            assert await until(emulator, taken(5))
+            first.process.kill()
+            second = Process(**environment)
+            await asyncio.to_thread(second.wait_ready)
+            assert await asyncio.to_thread(emulator.wait_for, taken(40), 60)
+            assert emulator.undelivered == []
+        finally:
+            first.process.kill()
+            if second:
+                second.process.kill()
+    settings = RedisSettings.model_validate({"redis_url": private_redis.url, "redis_password": private_redis.password})
+    queue = RedisQueue(connect(settings), QueuePolicy())
+    assert (await queue.stats()).backlog == 40
+    texts = []
+    while lease := await queue.lease("test"):
+        texts.append(lease.event.text)
+        await queue.acknowledge(lease)
+    assert sorted(texts, key=int) == [str(number) for number in range(40)]
+
+
 @pytest.mark.parametrize(
     ("token", "says"),
     [
