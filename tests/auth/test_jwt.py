@@ -16,6 +16,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from generic.faulty_server import Fault
 from identity_provider import AUDIENCE, GONE, SUBJECT, IdentityProvider, private_key, public_jwk
+from jwt.algorithms import OKPAlgorithm
 
 from app.auth.bearer_tokens import BearerTokens
 from app.auth.identity import Claims, IdentityRefused, IdentityUnavailable
@@ -180,8 +181,10 @@ async def test_a_public_key_is_no_shared_secret(tokens: BearerTokens, provider: 
 
 @pytest.mark.parametrize(("key", "algorithm", "kid"), [("rsa", "RS256", "ec"), ("ec", "ES256", "ed"), ("ed", "EdDSA", "rsa")])
 async def test_a_key_that_does_not_fit_the_algorithm_is_none(
-    tokens: BearerTokens, provider: IdentityProvider, key: str, algorithm: str, kid: str
+    tokens: BearerTokens, provider: IdentityProvider, clock: Clock, key: str, algorithm: str, kid: str
 ) -> None:
+    await tokens.claims(provider.token())
+    clock.now += PAUSE_SECONDS
     assert await refused(tokens, provider.token(key, algorithm, headers={"kid": kid})) == "token_unknown_key"
     assert provider.asked.count("/keys") == 1, "the key is known, so nobody asks for it"
 
@@ -217,6 +220,12 @@ async def test_an_extension_or_type_that_is_not_understood_is_refused(
 ) -> None:
     _, payload, signature = provider.token().split(".")
     assert await refused(tokens, f"{part(head)}.{payload}.{signature}") == "token_malformed"
+
+
+async def test_an_extension_is_refused_although_the_signature_is_right(
+    tokens: BearerTokens, provider: IdentityProvider
+) -> None:
+    assert await refused(tokens, provider.token(headers={"b64": True, "crit": ["b64"]})) == "token_malformed"
 
 
 @pytest.mark.parametrize("kind", ["JWT", "jwt", "at+jwt", "application/at+jwt"])
@@ -367,6 +376,10 @@ def test_keys_come_from_an_address_that_cannot_be_changed_on_its_way(url: Any) -
     assert is_trustworthy("https://id.example/keys") and is_trustworthy("http://127.0.0.1:8/keys")
 
 
+def private_part(name: str) -> str:
+    return str(json.loads(OKPAlgorithm.to_jwk(private_key(name)))["d"])
+
+
 def test_of_a_list_of_keys_those_are_taken_that_can_sign_what_is_taken_here() -> None:
     odd = [
         public_jwk("rsa", use="enc"),
@@ -376,7 +389,7 @@ def test_of_a_list_of_keys_those_are_taken_that_can_sign_what_is_taken_here() ->
         public_jwk("rsa", n="!"),
         public_jwk("rsa-short"),
         public_jwk("ec", crv="P-384"),
-        public_jwk("rsa") | {"d": "AQAB"},
+        public_jwk("ed") | {"d": private_part("ed")},
         {"kty": "oct", "kid": "secret", "k": "c2VjcmV0", "alg": "HS256"},
         {"kty": "RSA"},
         {},

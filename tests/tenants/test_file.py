@@ -170,6 +170,21 @@ def test_a_key_that_is_not_where_it_should_be_is_a_mistake_where_the_processes_r
     assert check(tmp_path / "tenants.yaml", None, ACTIONS) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "hour"),
+    [
+        ("2027-01-31T12:00:00Z", 12),
+        ("2027-01-31 12:00:00", 12),
+        ('"2027-01-31T12:00:00+02:00"', 10),
+        ('"2027-01-31T12:00"', 12),
+        ('"2027-01-31"', 0),
+    ],
+)
+def test_a_key_ends_at_a_moment_in_utc(tmp_path: Path, text: str, hour: int) -> None:
+    (key,) = load(tmp_path, GOOD.replace("expires: 2027-01-31", f"expires: {text}")).tenants.keys
+    assert key.expires == datetime(2027, 1, 31, hour, tzinfo=UTC)
+
+
 CANARY = "xoxb-canary-0123456789"
 
 
