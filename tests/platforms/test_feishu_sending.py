@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from feishu.emulator import Emulator
-from hypothesis import given
+from hypothesis import given, settings
 from written_answers import ANSWERS
 
 from app.auth.grants import TenantAccessToken
@@ -303,6 +303,12 @@ def test_characters_that_are_meant_literally_are_no_markup() -> None:
     assert card_text(part("**x**\n\\# no head\n1\\. no list")) == "**x**\n&#35; no head\n1&#46; no list"
 
 
+def test_what_begins_an_item_without_being_text_begins_below_its_mark() -> None:
+    assert card_text(part("- - deep\n- ```python\n  x\n  ```\n- text\n  1. one")) == (
+        "-\n    - deep\n-\n    ```python\n    x\n    ```\n- text\n    1. one"
+    )
+
+
 def test_a_fence_is_longer_than_what_it_encloses() -> None:
     assert card_text(part("````\n```\n````")) == "````\n```\n````"
 
@@ -334,6 +340,7 @@ def walk(node: object) -> Iterator[str]:
                 yield from walk(one)
 
 
+@settings(deadline=None, max_examples=60)
 @given(ANSWERS)
 def test_a_cards_markdown_says_what_the_answer_says(text: str) -> None:
     document = parse(text)
@@ -341,6 +348,7 @@ def test_a_cards_markdown_says_what_the_answer_says(text: str) -> None:
     assert said(parse(shown)) == said(document)
 
 
+@settings(deadline=None, max_examples=60)
 @given(ANSWERS)
 def test_every_part_of_any_answer_is_one_that_feishu_takes(text: str) -> None:
     for one in render(Response(text)):

@@ -36,6 +36,7 @@ from app.pipeline.document import (
 INDENT = "    "
 _MARKUP = re.compile(r"[<*~`\[\]\\]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|&(?=#?\w+;)|(?<!\S):(?=\w+:)")
 _BEGINS = re.compile(r"^([ \t]*\d*)(?:(?<!\d)([#>+=|-])|(?<=\d)([.)]))", re.MULTILINE)  # a heading, quote, list, rule or table
+_BARE_MARK = re.compile(r"(-|\d+\.)$", re.MULTILINE)
 _URL = str.maketrans({"(": "%28", ")": "%29", " ": "%20", "<": "%3C", ">": "%3E", "\\": "%5C"})
 
 
@@ -65,19 +66,31 @@ def _block(block: Block, *, nested: bool = False) -> str:
 
 def _items(items: Items) -> str:
     marks = (f"{items.start + number}. " if items.ordered else "- " for number in range(len(items.items)))
-    return "\n".join(_prefixed(_nested(blocks), mark, INDENT) for mark, blocks in zip(marks, items.items, strict=True))
+    return "\n".join(_prefixed(_item(blocks), mark, INDENT) for mark, blocks in zip(marks, items.items, strict=True))
+
+
+def _item(blocks: Blocks) -> str:
+    """What is no line of text begins below its mark, at the indentation of its other lines."""
+    below = bool(blocks) and isinstance(blocks[0], Items | CodeBlock | Quote | Rule)
+    return "\n" * below + _nested(blocks)
 
 
 def _nested(blocks: Blocks) -> str:
-    """A list follows its paragraph without an empty line, as people write it."""
-    text = ""
+    """A list follows its paragraph without an empty line, as people write it; a mark alone there would underline a heading."""
+    text, before = "", None
     for block in blocks:
-        text += ("\n" if isinstance(block, Items) else "\n\n") * bool(text) + _block(block, nested=True)
+        made = _block(block, nested=True)
+        near = isinstance(block, Items) and isinstance(before, Paragraph) and not _BARE_MARK.match(made)
+        text += ("\n" if near else "\n\n") * bool(text) + made
+        before = block
     return text
 
 
 def _prefixed(text: str, first: str, others: str) -> str:
-    return "\n".join(((others if number else first) + line).rstrip() for number, line in enumerate(text.split("\n")))
+    lines = text.split("\n")
+    return "\n".join(
+        mark + line if line else mark.rstrip() for mark, line in zip([first, *[others] * (len(lines) - 1)], lines, strict=True)
+    )
 
 
 def _table(header: tuple[Inlines, ...], rows: tuple[tuple[Inlines, ...], ...]) -> str:
