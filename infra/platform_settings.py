@@ -90,6 +90,10 @@ class Access(Section):
 
     tenants: Annotated[AccessFile, Allowed("the path of a YAML file; left out: one tenant, to whom everybody belongs")] = None
     roles: Annotated[AccessFile, Allowed("the path of a YAML file; left out: app/auth/roles.yaml")] = None
+    # A Secret of the user's own, where pods find what the tenants' file refers to.
+    secret: Annotated[
+        str | None, Field(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"), Allowed("the name of a Secret in the namespace")
+    ] = None
 
 
 class Answers(Section):

@@ -247,6 +247,11 @@ class Settings(Section):
     @model_validator(mode="after")
     def _within_reach(self) -> Settings:
         mistakes = [*_not_read(self)]
+        if self.access.secret and self.target not in READ_BY["cluster"]:
+            mistakes.append(
+                f"assistant:access.secret is read by the target cluster or eks alone, and this stack is for {self.target}. "
+                "Remove it."
+            )
         if self.target != "local":
             mistakes.extend(_out_of_reach(self))
         if self.target in ON_AWS:

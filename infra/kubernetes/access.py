@@ -13,16 +13,18 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from infra.access import AccessFiles
 from infra.errors import DeploymentError
 from infra.kubernetes.container import Mount
-from infra.kubernetes.files import ACCESS, access_key, access_mount
+from infra.kubernetes.files import ACCESS, access_key, access_mount, tenant_secrets_mount
 from infra.kubernetes.names import ACCESS_DIRECTORY, APPLICATION
 from infra.kubernetes.trust import LARGEST_CONFIG_MAP
 
 
 @dataclass(frozen=True)
 class PodAccess:
-    """What a pod has of ``files``; nothing where there are none. Raises :class:`DeploymentError` where they are too large."""
+    """What a pod has of ``files``; nothing where there are none. Raises :class:`DeploymentError` where they are too large.
+    ``secret``: the user's own Secret, to whose files they refer."""
 
     files: AccessFiles = field(default_factory=AccessFiles)
+    secret: str | None = None
 
     @property
     def texts(self) -> Mapping[str, str]:
@@ -38,7 +40,8 @@ class PodAccess:
         return self.files.environment_in(ACCESS_DIRECTORY)
 
     def mounts(self) -> list[Mount]:
-        return [access_mount(self.texts)] if self.environment() else []
+        mounts = [access_mount(self.texts)] if self.environment() else []
+        return [*mounts, tenant_secrets_mount(self.secret)] if self.secret else mounts
 
     def made(self, name: str, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
         """The ConfigMap, where there is something for it."""

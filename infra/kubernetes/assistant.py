@@ -129,7 +129,7 @@ def assemble(args: AssistantArgs, child: pulumi.ResourceOptions) -> Parts:
     def after(*resources: pulumi.Resource) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[*first, *resources]))
 
-    access = PodAccess(args.access)
+    access = PodAccess(args.access, settings.access.secret)
     read = access.made("access", namespace, child)
     stores: list[pulumi.Resource] = []
     if args.redis_server is not None:

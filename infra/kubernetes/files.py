@@ -16,7 +16,13 @@ from pulumi_kubernetes.core.v1 import (
 )
 
 from infra.kubernetes.container import Mount
-from infra.kubernetes.names import ACCESS_DIRECTORY, AUTHORITIES_FILE, CERTIFICATE_DIRECTORY, Part
+from infra.kubernetes.names import (
+    ACCESS_DIRECTORY,
+    AUTHORITIES_FILE,
+    CERTIFICATE_DIRECTORY,
+    TENANT_SECRETS_DIRECTORY,
+    Part,
+)
 from infra.kubernetes.workload import metadata
 
 OWNER_AND_GROUP = 0o440
@@ -48,6 +54,12 @@ def access_mount(paths: Iterable[str]) -> Mount:
     items = [KeyToPathArgs(key=access_key(path), path=path) for path in paths]
     source = ConfigMapVolumeSourceArgs(name=ACCESS, default_mode=EVERYBODY, items=items)
     return Mount(volume=VolumeArgs(name=ACCESS, config_map=source), path=ACCESS_DIRECTORY)
+
+
+def tenant_secrets_mount(secret_name: str) -> Mount:
+    """A Secret of the user's own, a file each key, to which the tenants' file refers."""
+    source = SecretVolumeSourceArgs(secret_name=secret_name, default_mode=OWNER_AND_GROUP)
+    return Mount(volume=VolumeArgs(name="tenant-secrets", secret=source), path=TENANT_SECRETS_DIRECTORY)
 
 
 def access_key(path: str) -> str:

@@ -24,6 +24,7 @@ METRICS_PORT = 9090
 USER_ID = 10001
 SECRETS_DIRECTORY = "/run/secrets/assistant"
 ACCESS_DIRECTORY = "/run/access"
+TENANT_SECRETS_DIRECTORY = "/run/secrets/tenants"
 CERTIFICATE_DIRECTORY = "/run/certificate"
 AUTHORITIES_FILE = "/run/authorities/ca-certificates.crt"
 MODELS_DIRECTORY = "/models"

@@ -169,6 +169,20 @@ async def test_tenants_and_roles_are_seen_to_change_by_pods_that_run(tmp_path: P
     assert before.pods() == after.pods()
 
 
+async def test_what_the_tenants_file_refers_to_is_a_secret_of_the_users_own() -> None:
+    pods = (await stack({"access": {"secret": "of-tenants"}})).pods()
+    seen = {}
+    for part, pod in pods.items():
+        names = {
+            v["name"] for v in pod["spec"]["volumes"] if v.get("secret") == {"secretName": "of-tenants", "defaultMode": 0o440}
+        }
+        seen[part] = [m["mountPath"] for m in pod["spec"]["containers"][0]["volumeMounts"] if m["name"] in names]
+    assert {part: paths for part, paths in seen.items() if paths} == {
+        "gateway": ["/run/secrets/tenants"],
+        "worker": ["/run/secrets/tenants"],
+    }
+
+
 def test_what_no_configmap_holds_is_refused(tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text("#" * 1_000_001)
     with pytest.raises(DeploymentError, match="1000001 bytes"):

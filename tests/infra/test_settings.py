@@ -113,6 +113,10 @@ def test_a_platform_is_set_up_where_its_section_stands_also_by_make_set() -> Non
         assert settings.platforms.slack.transport == "webhook"
 
 
+def test_a_secret_of_tenants_is_a_clusters_alone() -> None:
+    assert "access.secret is read by the target cluster or eks alone" in mistakes({"access": {"secret": "x"}})
+
+
 def test_an_emulator_on_this_machine_is_no_pods_platform() -> None:
     slack = {"platforms": {"slack": {"apiUrl": "http://127.0.0.1:9/api/"}}}
     assert "platforms.slack.apiUrl is" in mistakes(slack, stack="cluster")

@@ -23,6 +23,7 @@ def ensure(folder: Path) -> None:
     folder.chmod(0o700)
     _have(folder / "gateway_api_key", secrets.token_urlsafe(KEY_BYTES))
     _have(folder / "generic_webhook_secret", "whsec_" + base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
+    _have(folder / "token_key", base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
     password = _have(folder / "redis_password", secrets.token_urlsafe(KEY_BYTES))
     _write(folder / "redis_users", redis_users(password))
 

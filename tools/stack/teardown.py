@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from infra.credentials import FOLDER as CREDENTIALS
@@ -45,8 +46,7 @@ def clean(engine: Engine) -> int:
     down(engine)
     if engine.exists():
         engine.read("stack", "rm", "--yes", "--preserve-config")
-    for kept in (CREDENTIALS, AUDIT):  # what a `make down` leaves
-        shutil.rmtree(engine.checkout / kept / engine.stack, ignore_errors=True)
+    forget_kept(engine.checkout, engine.stack)
     if not place_of(engine).cleaned(engine):
         return 0
     if others := engine.stacks():
@@ -62,3 +62,9 @@ def clean(engine: Engine) -> int:
         shutil.rmtree(folder, ignore_errors=True)
     print("Clean. What all checkouts share stays in ~/.cache/assistant-stack (engine, models).")
     return 0
+
+
+def forget_kept(checkout: Path, stack: str) -> None:
+    """Remove what a `make down` leaves of a stack, and of no other."""
+    for folder in (CREDENTIALS, AUDIT):
+        shutil.rmtree(checkout / folder / stack, ignore_errors=True)
