@@ -22,7 +22,7 @@ operate := $(venv) -m tools.operate --stack $(STACK)
 .NOTPARALLEL:
 .PHONY: help environment up preview refresh down destroy clean outputs set ask say logs forward cluster cluster-down images compose-up \
         compose-down bootstrap preflight costs secrets model-pin orphans evidence export rehearse review review-comment drift drift-issue deploy \
-        dead-letters audit-verify \
+        dead-letters audit-verify doctor \
         test test-cluster test-cloud test-bootstrap compare-policies mutate-policies bench bench-cold lint lint-workflows format lock
 
 help: ## List the commands
@@ -69,6 +69,9 @@ dead-letters: environment ## What waits for a person (KEY=… shows one, REPLAY=
 
 audit-verify: environment ## Is the audit log whole? Names what was edited, deleted, reordered or cut off (docs/audit.md)
 	@$(operate) audit-verify
+
+doctor: environment ## What is wrong with the stack and what to do (ONLY=queue one check; JSON=1), in each of its processes
+	@$(venv) -m tools.doctor --stack $(STACK) $(if $(ONLY),--only '$(ONLY)') $(if $(filter 1,$(JSON)),--json)
 
 forward: environment ## Keep a cluster's gateway reachable at https://localhost:8443 until ^C (STACK=cluster; PORT=… another)
 	@$(stack) forward $(if $(PORT),--port $(PORT))
