@@ -70,8 +70,8 @@ def emulator() -> Iterator[Emulator]:
         yield running
 
 
-def test_what_feishu_delivers_is_stored_before_it_is_acknowledged(emulator: Emulator, redis_server: Any) -> None:
-    process = Process(emulator, redis_server)
+def test_what_feishu_delivers_is_stored_before_it_is_acknowledged(emulator: Emulator, private_redis: Any) -> None:
+    process = Process(emulator, private_redis)
     connections = emulator.connected()
     try:
         assert connections.wait_connected(STARTING_SECONDS)
@@ -82,10 +82,10 @@ def test_what_feishu_delivers_is_stored_before_it_is_acknowledged(emulator: Emul
         assert connections.deliver({"schema": "2.0", "header": {"event_id": "e", "event_type": "im.chat.updated_v1"}}) == 200
         assert connections.deliver(emulator.event("x", message_id="om/../2")) == 500
 
-        redis_server.kill()
+        private_redis.kill()
         assert connections.deliver(emulator.event("lost?", message_id="om_3")) == 500
         assert process.readiness() == 503
-        redis_server.start()
+        private_redis.start()
         process.wait_ready()
         assert connections.deliver(emulator.event("not lost", message_id="om_3")) == 200
 
