@@ -224,7 +224,7 @@ def test_a_person_can_watch_a_conversation(tmp_path: Path) -> None:
     process.stdin.flush()
     assert process.stdout.readline() == "ada       → 今天天气如何？\n"
     url = f"http://127.0.0.1:{port}"
-    assert "message_id" in httpx2.post(f"{url}/say", json={"where": webhook.url, "text": "again"}).json()
+    assert "message_id" in httpx2.post(f"{url}/say", json={"text": "again", "group": True}).json()
     assert process.stdout.readline() == "ada       → again\n"
     second = subprocess.run(command, capture_output=True, text=True, timeout=20)
     assert second.returncode == 1 and str(port) in second.stderr and "Traceback" not in second.stderr

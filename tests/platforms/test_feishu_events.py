@@ -186,6 +186,7 @@ def test_every_challenge_that_is_not_ours_is_refused_in_the_same_words() -> None
         json.dumps({"encrypt": encrypt(KEY, b"not json")}).encode(),
         enclosed(challenge(text=5), KEY),
         enclosed(challenge(text="x" * 2000), KEY),
+        enclosed({**challenge(), "more": "x" * 20_000}, KEY),
     ]
     assert len({str(Gateway().refusal(body)) for body in bodies}) == 1
 

@@ -30,6 +30,7 @@ from app.settings import FeishuSettings, SettingsError
 from app.telemetry.logs import get_logger
 
 MAX_CHALLENGE_CHARACTERS = 1024
+MAX_CHALLENGE_BYTES = 16 * 1024  # nothing longer is read of what nobody signed
 
 
 class FeishuEvents:
@@ -103,7 +104,7 @@ class FeishuEvents:
 
     def _unsigned_challenge(self, keys: SecretSet[str], body: bytes) -> Challenge:
         """Nothing but a challenge comes without a signature. Whatever else is wrong with it, the answer is the same."""
-        for key in keys.all:
+        for key in keys.all if len(body) <= MAX_CHALLENGE_BYTES else ():
             try:
                 challenge = self._challenge(_opened(key, parse_json(body)))
             except (ApiError, SignatureRefused):

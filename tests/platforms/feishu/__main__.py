@@ -1,7 +1,7 @@
 """Run the emulated Feishu: ``python tests/platforms/feishu --port 8091 --app-secret-file F --verification-token-file F …``.
 
-It prints a line for each thing that happens, and each line that is typed is what Ada writes to the assistant: posted to
-``--webhook``, or over the long connection where there is none. It stops at SIGINT or SIGTERM.
+It prints a line for each thing that happens. Each line that is typed, and each ``POST /say {"text": …}``, is what Ada writes to
+the assistant: posted to ``--webhook``, or over the long connection where there is none. It stops at SIGINT or SIGTERM.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def main(arguments: list[str]) -> int:
             port=options.port,
             say=lambda line: print(line, flush=True),
         )
-        context = ssl.create_default_context(cafile=str(options.ca)) if options.ca else None
+        emulator.webhook, emulator.time_scale = options.webhook, options.time_scale
+        emulator.context = ssl.create_default_context(cafile=str(options.ca)) if options.ca else None
     except OSError as error:
         print(f"feishu: {error.filename or f'{options.host}:{options.port}'}: {error.strerror}", file=sys.stderr)
         return 1
@@ -55,8 +56,7 @@ def main(arguments: list[str]) -> int:
     def talk() -> None:
         for line in sys.stdin:
             if text := line.strip():
-                more = {"context": context} if options.webhook else {}
-                emulator.converse(options.webhook, text, time_scale=options.time_scale, group=options.group, **more)
+                emulator.converse(text, group=options.group)
 
     with emulator:
         print(f"feishu    ready at {emulator.url}", flush=True)

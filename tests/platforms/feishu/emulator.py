@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -113,6 +114,10 @@ class Emulator:
         self.calendars = Calendars(say)
         self.sign_in = SignIn(app_id, app_secret, redirect_uris, tenant, self.clock, say)
         self._faults: list[Fault | CodeFault] = []
+        # Where a conversation's messages go: the webhook's address, "" for the long connection; and how.
+        self.webhook = ""
+        self.context: ssl.SSLContext | None = None
+        self.time_scale = 1.0
         self.connection: Any = None  # a feishu.connection.Connections once somebody asks for it
         self._host = host
         self._server = FaultyServer(host, port, self.handle, self.take_fault)
@@ -193,8 +198,8 @@ class Emulator:
         payload = {"type": "url_verification", "challenge": text, "token": self.verification_token}
         return deliver(url, payload, key=self.encrypt_key, signing=False, say=self.say, attempts=1, **options)
 
-    def converse(self, where: str, text: str, *, time_scale: float = 1.0, group: bool = False, **options: Any) -> str:
-        """A person writes ``text``; delivered to the webhook ``where``, or over the long connection where it is "". The id."""
+    def converse(self, text: str, *, group: bool = False) -> str:
+        """A person writes ``text``, alone with the bot or to it in a group; delivered as :attr:`webhook` says. The id."""
         mentioned = [mention("@_user_1", BOT_OPEN_ID, "Assistant", "bot")] if group else None
         event = self.event(
             f"@_user_1 {text}" if group else text,
@@ -203,8 +208,8 @@ class Emulator:
             mentions=mentioned,
         )
         self.say(f"ada       → {shown(text)}")
-        if where:
-            self.deliver(where, event, time_scale=time_scale, **options)
+        if self.webhook:
+            self.deliver(self.webhook, event, time_scale=self.time_scale, context=self.context)
         else:
             threading.Thread(target=self.connected().deliver, args=(event,), daemon=True).start()
         return str(event["event"]["message"]["message_id"])
