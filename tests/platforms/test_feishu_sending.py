@@ -292,6 +292,12 @@ def test_nothing_that_a_model_says_mentions_anybody(text: str) -> None:
     assert "<" not in card_text(rendered)
 
 
+def test_a_mention_in_code_is_none_either() -> None:
+    assert card_text(part("`<at id=all></at>` and\n\n```\nif a <at or b < c:\n```")) == (
+        "`<\u200bat id=all><\u200b/at>` and\n\n```\nif a <\u200bat or b < c:\n```"
+    )
+
+
 def test_a_card_keeps_lists_code_tables_and_quotes() -> None:
     text = "# Title\n\n1. one\n2. two\n    - deep\n\n> said\n\n```python\nif a < b: print('*')\n```\n\n"
     text += "| a | b |\n| --- | --- |\n| 1 | 2 |"

@@ -55,7 +55,7 @@ class _Sender(_Model):
 class _Mention(_Model):
     key: Annotated[str, Field(max_length=64)]
     id: _Ids | None = None
-    name: Annotated[str, Field(max_length=256)] = ""
+    name: Annotated[str, Field(max_length=256)] | None = None
     mentioned_type: Annotated[str, Field(max_length=32)] | None = None
 
 
@@ -101,8 +101,8 @@ def parse_payload(payload: Mapping[str, Any], now: float, bot_open_id: str | Non
         raise ApiError(400, "missing_field", "event.sender.sender_id.open_id: field required", param="event.sender.sender_id")
     text = _content(message)
     mentions = tuple(
-        Mention(mention.key, (mention.id.open_id if mention.id else None) or "", mention.name, mention.mentioned_type or "")
-        for mention in message.mentions or ()
+        Mention(one.key, (one.id.open_id if one.id else None) or "", one.name or "", one.mentioned_type or "")
+        for one in message.mentions or ()
     )
     own = own_mentions(mentions, text, bot_open_id)
     private = message.chat_type == "p2p"
