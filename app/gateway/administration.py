@@ -18,7 +18,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from app.auth.principal import PRINCIPAL, Principal
-from app.gateway.api import MAX_KEY_CHARACTERS, QUEUE_SECONDS, trace_body
+from app.gateway.api import MAX_KEY_CHARACTERS, trace_body
+from app.gateway.intake import QUEUE_SECONDS
 from app.gateway.routes import DEAD_LETTERS
 from app.gateway.schemas import ErrorResponse, TimelineEntry, answers
 from app.http.errors import ApiError

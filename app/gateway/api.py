@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 
 from app.auth.principal import PRINCIPAL, Principal
 from app.gateway.callers import unknown_event
-from app.gateway.edge import RECEIVED
+from app.gateway.intake import BUSY_SECONDS, queue_unavailable
 from app.gateway.routes import ANSWER_BYTES, PLATFORMS
 from app.gateway.schemas import AnswerRequest, AnswerResponse, EventResponse, TraceResponse, answers
 from app.http.body import openapi, read_model
@@ -26,13 +26,10 @@ from app.pipeline.answer import (
     InferenceUnavailable,
     QuestionTooLong,
 )
-from app.pipeline.queue import Delivery, Queue, QueueUnavailable, Trace
+from app.pipeline.queue import Queue, QueueUnavailable, Trace
 from app.platforms.generic import GenericMessage
-from app.platforms.inbound import Challenge, Ignored, Received
 
 MAX_KEY_CHARACTERS = 512
-BUSY_SECONDS = 5.0  # what a caller is asked to wait where nothing better is known
-QUEUE_SECONDS = 2.0  # Redis restarts within this
 DEFAULT_TENANT = "default"
 
 
@@ -49,19 +46,8 @@ def router(queue: Queue, answerer: Answerer) -> APIRouter:
         openapi_extra=openapi(GenericMessage),
         tags=["events"],
     )
-    async def take_event(request: Request) -> JSONResponse:
-        received: Received = getattr(request.state, RECEIVED)
-        if isinstance(received, Challenge):
-            return JSONResponse(dict(received.body))
-        if isinstance(received, Ignored):
-            return JSONResponse({"status": "ignored", "event": received.key})
-        try:
-            delivery = await queue.deliver(received)
-        except QueueUnavailable as error:
-            raise _queue_unavailable(error) from None
-        if delivery is Delivery.REFUSED:
-            raise ApiError(503, "queue_full", "too many events wait: send this one again later", retry_after=BUSY_SECONDS)
-        return JSONResponse({"status": delivery.value, "event": received.key})
+    async def take_event() -> None:
+        raise RuntimeError("described here, and answered by the edge: see app/gateway/intake.py")
 
     for name in PLATFORMS:
         routes.add_api_route(
@@ -89,7 +75,7 @@ def router(queue: Queue, answerer: Answerer) -> APIRouter:
         try:
             trace = await queue.trace(key) if len(key) <= MAX_KEY_CHARACTERS and "\x00" not in key else None
         except QueueUnavailable as error:
-            raise _queue_unavailable(error) from None
+            raise queue_unavailable(error) from None
         if trace is None:
             raise unknown_event()
         return JSONResponse(trace_body(trace))
@@ -163,10 +149,6 @@ async def _unless_gone(request: Request, work: Coroutine[Any, Any, str]) -> str:
 async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-def _queue_unavailable(error: QueueUnavailable) -> ApiError:
-    return ApiError(503, "queue_unavailable", f"nothing can be stored or read now: {error}", retry_after=QUEUE_SECONDS)
 
 
 def _utc(moment: datetime) -> str:

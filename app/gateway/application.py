@@ -14,6 +14,7 @@ from app.gateway.callers import Callers
 from app.gateway.documentation import POLICY, openapi_of, page
 from app.gateway.edge import Edge, Refused, nobody_hears
 from app.gateway.installation import Installing, installation_routes
+from app.gateway.intake import Intake
 from app.gateway.metrics import GatewayMetrics
 from app.gateway.readiness import Readiness
 from app.gateway.routes import RouteTable
@@ -84,7 +85,7 @@ def create_app(
     app = build(queue, answerer, readiness, lifecycle, tenants, audit, installer)
     _add_documentation(app, table)
     table.check(app)
-    return Edge(app, table, callers, platforms, metrics, refused)
+    return Edge(app, table, callers, platforms, metrics, Intake(queue), refused)
 
 
 def _add_documentation(app: FastAPI, table: RouteTable) -> None:

@@ -9,26 +9,26 @@ nothing of the content.
 
 from __future__ import annotations
 
+import json
 import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.auth.principal import PRINCIPAL
 from app.gateway.callers import CallerRefused, Callers
+from app.gateway.intake import Intake
 from app.gateway.metrics import GatewayMetrics
 from app.gateway.routes import NO_BODY, Authentication, Route, RouteTable
-from app.http.body import read_bytes, refuse_declared
+from app.http.body import receive_bytes, refuse_declared
 from app.http.errors import ApiError, render
 from app.http.health import LIVE_PATHS, READY_PATHS
-from app.platforms.inbound import PlatformEvents, RawRequest, SignatureRefused
+from app.platforms.inbound import PlatformEvents, RawRequest, Received, SignatureRefused
 from app.telemetry.logs import get_logger
 
-RECEIVED = "received"  # request.state of a platform's route: app.platforms.inbound.Received
 _PROBES = frozenset((*LIVE_PATHS, *READY_PATHS))
 # Strict-Transport-Security would cover every port of "localhost", also other people's plain-HTTP servers there.
 _LOCAL = re.compile(rb"(localhost|127\.[\d.]+|\[::1\])(:\d+)?", re.IGNORECASE)
@@ -40,6 +40,7 @@ SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 }
+_SECURITY_HEADERS = tuple((name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items())
 
 
 Refused = Callable[[CallerRefused, str], None]
@@ -60,6 +61,7 @@ class Edge:
         callers: Callers,
         platforms: Mapping[str, PlatformEvents],
         metrics: GatewayMetrics,
+        intake: Intake,
         refused: Refused = nobody_hears,
     ) -> None:
         self._app = app
@@ -67,13 +69,14 @@ class Edge:
         self._table = table
         self._callers = callers
         self._platforms = dict(platforms)
+        self._intake = intake
         self._refused = refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, status, request_id = time.monotonic(), 500, uuid.uuid4().hex
+        started, status, request_id, log = time.monotonic(), 500, uuid.uuid4().hex, get_logger()
 
         async def sending(message: Message) -> None:
             nonlocal status
@@ -83,21 +86,27 @@ class Edge:
             await send(message)
 
         route: Route | None = None
+        body: Mapping[str, str] | None = None
         try:
             route, parameters = self._find(scope)
-            replayed = await self._authenticate(route, parameters, scope, receive)
+            if route.authentication is Authentication.PLATFORM:
+                body = await self._intake.take(await self._check_platform(route, scope, receive))
+            else:
+                await self._authenticate(route, parameters, scope)
         except ApiError as refusal:
             if isinstance(refusal, CallerRefused) and route is not None:
                 self._refused(refusal, route.path)
             await render(refusal)(scope, receive, sending)
         else:
-            await self._app(scope, replayed, sending)
+            await (self._app(scope, receive, sending) if body is None else _answer(sending, body))
         finally:
             path, seconds = route.path if route else "", time.monotonic() - started
             self._metrics.answered(path or None, scope["method"], status, seconds)
-            log = get_logger(request=request_id, method=scope["method"][:16], route=path, status=status)
             write = log.debug if path in _PROBES else log.info
-            write("request", milliseconds=round(seconds * 1000, 1))
+            milliseconds = round(seconds * 1000, 1)
+            write(
+                "request", request=request_id, method=scope["method"][:16], route=path, status=status, milliseconds=milliseconds
+            )
 
     def _find(self, scope: Scope) -> tuple[Route, Mapping[str, str]]:
         found = self._table.find(scope["method"], scope["path"])
@@ -110,35 +119,32 @@ class Edge:
             )
         return found.route, found.parameters
 
-    async def _authenticate(self, route: Route, parameters: Mapping[str, str], scope: Scope, receive: Receive) -> Receive:
-        """What the application receives, once it is known who asks."""
+    async def _authenticate(self, route: Route, parameters: Mapping[str, str], scope: Scope) -> None:
+        """Who asks stands in the scope's state then, where that has to be known."""
         if route.authentication is Authentication.API_KEY:
             authorization = Request(scope).headers.getlist("authorization")
             scope.setdefault("state", {})[PRINCIPAL] = await self._callers.admit(route, parameters, authorization)
         if route.limit == NO_BODY:
             _refuse_body(scope)
-        if route.authentication is Authentication.PLATFORM:
-            return await self._check_platform(route, scope, receive)
-        return receive
 
-    async def _check_platform(self, route: Route, scope: Scope, receive: Receive) -> Receive:
+    async def _check_platform(self, route: Route, scope: Scope, receive: Receive) -> Received:
         platform = self._platforms.get(route.platform)
         if platform is None:
             raise ApiError(404, "not_found", f"the platform {route.platform!r} is not configured on this assistant")
-        request = Request(scope, receive)
-        refuse_declared(request, route.limit)
+        refuse_declared(scope, route.limit)
         try:
             platform.admit(scope["headers"])
-            body = await read_bytes(request, route.limit)
-            received = platform.receive(RawRequest(scope["headers"], scope["query_string"], body))
+            body = await receive_bytes(scope, receive, route.limit)
+            return platform.receive(RawRequest(scope["headers"], scope["query_string"], body))
         except SignatureRefused as refusal:
             raise CallerRefused(401, refusal.code, str(refusal)) from None
-        scope.setdefault("state", {})[RECEIVED] = received
 
-        async def nothing_more() -> Message:
-            return {"type": "http.request", "body": b"", "more_body": False}
 
-        return nothing_more
+async def _answer(send: Send, values: Mapping[str, str]) -> None:
+    body = json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
+    headers = [(b"content-length", str(len(body)).encode()), (b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _refuse_body(scope: Scope) -> None:
@@ -148,10 +154,10 @@ def _refuse_body(scope: Scope) -> None:
 
 
 def _add_headers(message: Message, scope: Scope, request_id: str) -> None:
-    headers = MutableHeaders(scope=message)
-    for name, value in SECURITY_HEADERS.items():
-        headers.setdefault(name, value)
-    headers["X-Request-Id"] = request_id
+    headers = message["headers"] = list(message.get("headers", ()))
+    present = {name for name, _ in headers}
+    headers.extend(pair for pair in _SECURITY_HEADERS if pair[0] not in present)
+    headers.append((b"x-request-id", request_id.encode()))
     host = next((value for name, value in scope["headers"] if name == b"host"), b"")
     if scope["scheme"] == "https" and not _LOCAL.fullmatch(host):
-        headers["Strict-Transport-Security"] = "max-age=31536000"
+        headers.append((b"strict-transport-security", b"max-age=31536000"))

@@ -54,7 +54,7 @@ async def installer_of(
         return tenant.name if tenant else None
 
     vault = vault_of(settings.token_key)
-    return Installer(
+    installer = Installer(
         settings.public_url,
         dialects,
         states=InstallationStates(redis, vault),
@@ -62,3 +62,5 @@ async def installer_of(
         tenant_of=tenant_of,
         audit=audit,
     )
+    open_ones.push_async_callback(installer.aclose)
+    return installer

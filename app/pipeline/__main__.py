@@ -59,8 +59,11 @@ def main() -> int:
         access = sources.load()
         configure("worker", settings.log_level)
         return run(work(settings, sources, access))
-    except (SettingsError, AccessError, SecretError) as error:
+    except (SettingsError, AccessError) as error:
         print(f"worker: cannot start:\n{error}", file=sys.stderr)
+        return EXIT_CONFIGURATION
+    except SecretError as error:
+        print(f"worker: cannot start:\nGENERIC_WEBHOOK_SECRET: {error}", file=sys.stderr)
         return EXIT_CONFIGURATION
     except (ServeError, AuditUnavailable) as error:
         print(f"worker: {error}", file=sys.stderr)
@@ -78,7 +81,7 @@ async def work(settings: WorkerSettings, sources: Sources, access: Access) -> in
         notices = Notices(audit)
         parts.push_async_callback(notices.aclose)
         reloading = await parts.enter_async_context(following(sources, access, audit, registry))
-        platforms = await parts.enter_async_context(sending(settings, redis, reloading.access))
+        platforms = await parts.enter_async_context(sending(settings, redis, reloading.access, audit))
         queue_metrics, message_metrics = QueueMetrics(registry, queue), MessageMetrics(registry, platforms)
         inference = client_for(settings.inference_url)
         parts.push_async_callback(inference.aclose)

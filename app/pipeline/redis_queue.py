@@ -33,6 +33,7 @@ from types import MappingProxyType
 from typing import Any
 
 from app.pipeline.event import Event
+from app.pipeline.group_commit import GroupCommit
 from app.pipeline.queue import (
     Delivery,
     Entry,
@@ -78,10 +79,14 @@ class RedisQueue:
         self._policy = policy or QueuePolicy()
         self._prefix = prefix
         self._scripts = load_scripts()
+        self._deliveries = GroupCommit(self._deliver)
 
     async def deliver(self, event: Event) -> Delivery:
-        found = await self._run("deliver", event.key, event.conversation_key, event.to_json(), self._policy.limit)
-        return Delivery(found)
+        return await self._deliveries.submit(event)
+
+    async def _deliver(self, events: Sequence[Event]) -> list[Delivery]:
+        words = [word for event in events for word in (event.key, event.conversation_key, event.to_json())]
+        return [Delivery(found) for found in await self._run("deliver", self._policy.limit, *words)]
 
     async def lease(self, worker: str, wait_seconds: float = 0.0) -> Lease | None:
         policy = self._policy

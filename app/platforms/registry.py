@@ -12,6 +12,7 @@ from app.platforms.inbound import PlatformEvents
 from app.platforms.platform import Platform
 from app.platforms.token_wiring import feishu_tokens, slack_tokens
 from app.settings import GatewaySettings, SlackSettings, WorkerSettings
+from app.telemetry.audit.record import Audit
 from app.tenants.access import Access
 
 
@@ -38,7 +39,7 @@ def receiving(settings: GatewaySettings, previous_used: Callable[[str], None]) -
 
 @asynccontextmanager
 async def sending(
-    settings: WorkerSettings, redis: RedisClient, access: Callable[[], Access]
+    settings: WorkerSettings, redis: RedisClient, access: Callable[[], Access], audit: Audit
 ) -> AsyncIterator[dict[str, Platform]]:
     """The worker's halves, by name. Raises as :func:`receiving` does."""
     async with contextlib.AsyncExitStack() as open_ones:
@@ -50,11 +51,11 @@ async def sending(
         if sends_to_slack(settings, access()):
             from app.platforms.slack.client import SlackPlatform
 
-            found.append(SlackPlatform.from_settings(settings, await slack_tokens(settings, redis, access, open_ones)))
+            found.append(SlackPlatform.from_settings(settings, await slack_tokens(settings, redis, access, audit, open_ones)))
         if settings.feishu_app_id is not None:
             from app.platforms.feishu.client import FeishuPlatform
 
-            feishu = await feishu_tokens(settings, settings.feishu_app_id, redis, open_ones)
+            feishu = await feishu_tokens(settings, settings.feishu_app_id, redis, audit, open_ones)
             client = client_for(settings.feishu_url)
             found.append(
                 FeishuPlatform(settings.feishu_url, tokens=feishu, client=client, calendar_id=settings.feishu_calendar_id)

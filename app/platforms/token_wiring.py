@@ -20,6 +20,7 @@ from app.http.outbound import client_for
 from app.pipeline.redis_client import RedisClient
 from app.platforms.secret_set import parse_set
 from app.settings import FeishuSettings, SettingsError, SlackSettings, WorkerSettings
+from app.telemetry.audit.record import Audit
 from app.tenants.access import Access
 
 SLACK_TOKEN_METHOD = "oauth.v2.access"  # noqa: S105 a method of Slack's API
@@ -28,7 +29,7 @@ SLACK_INSTALLATION = "open /oauth/slack/start of this assistant there"
 
 
 async def slack_tokens(
-    settings: WorkerSettings, redis: RedisClient, access: Callable[[], Access], open_ones: AsyncExitStack
+    settings: WorkerSettings, redis: RedisClient, access: Callable[[], Access], audit: Audit, open_ones: AsyncExitStack
 ) -> AccessTokens:
     """A tenant's own; else what its team has installed, renewed where Slack rotates tokens; else SLACK_BOT_TOKEN."""
     bot_token = settings.slack_bot_token
@@ -38,7 +39,13 @@ async def slack_tokens(
         endpoint = await slack_endpoint(settings, open_ones)
         store = TokenStore(redis, vault_of(settings.token_key))
         others = SharedTokens(
-            "slack", SlackRenewal(), endpoint=endpoint, store=store, fallback=static, how_to_install=SLACK_INSTALLATION
+            "slack",
+            SlackRenewal(),
+            endpoint=endpoint,
+            store=store,
+            fallback=static,
+            how_to_install=SLACK_INSTALLATION,
+            audit=audit,
         )
     return TenantTokens("slack", access, others, os.environ)
 
@@ -52,12 +59,14 @@ async def slack_endpoint(settings: SlackSettings, open_ones: AsyncExitStack) -> 
     return TokenEndpoint(client, url, client_id, client_secret.get_secret_value())
 
 
-async def feishu_tokens(settings: WorkerSettings, app_id: str, redis: RedisClient, open_ones: AsyncExitStack) -> AccessTokens:
+async def feishu_tokens(
+    settings: WorkerSettings, app_id: str, redis: RedisClient, audit: Audit, open_ones: AsyncExitStack
+) -> AccessTokens:
     """The application's token in each team, shared by all processes where TOKEN_KEY seals it; else one for each process."""
     client = await open_ones.enter_async_context(client_for(settings.feishu_url))
     endpoint = TokenEndpoint(client, settings.feishu_url.rstrip("/") + FEISHU_TOKEN_PATH, app_id, feishu_secret(settings))
     store = TokenStore(redis, vault_of(settings.token_key)) if settings.token_key is not None else None
-    return SharedTokens("feishu", FeishuRenewal(), endpoint=endpoint, store=store)
+    return SharedTokens("feishu", FeishuRenewal(), endpoint=endpoint, store=store, audit=audit)
 
 
 def feishu_secret(settings: FeishuSettings) -> str:

@@ -34,10 +34,12 @@ from app.auth.principal import OPERATOR, PRINCIPAL, Principal
 from app.auth.signing_keys import SigningKeys
 from app.gateway.callers import CallerRefused, Callers, unknown_event
 from app.gateway.edge import Edge
+from app.gateway.intake import Intake
 from app.gateway.metrics import GatewayMetrics
 from app.gateway.refusals import Refusals
 from app.gateway.routes import ROUTES, Authentication, RouteTable
 from app.http.outbound import client_for
+from app.pipeline.memory_queue import MemoryQueue
 from app.platforms.generic import GenericEvents
 from app.tasks.actions import registry
 from app.telemetry.audit.actions import PERMISSION_DENIED, SIGN_IN_REFUSED
@@ -160,6 +162,7 @@ async def stage(tmp_path: Path, provider: IdentityProvider) -> AsyncIterator[Sta
         Callers(identities, lambda: access),
         {"generic": GenericEvents([b"s" * 32])},
         GatewayMetrics(CollectorRegistry()),
+        Intake(MemoryQueue()),
         lambda refusal, route: refused.append((refusal.code, route, refusal.principal)),
     )
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(edge), base_url="http://gateway") as client:
@@ -340,6 +343,7 @@ async def test_keys_that_cannot_be_had_are_503_and_nobody_is_refused_for_it(stag
         callers,
         {},
         GatewayMetrics(CollectorRegistry()),
+        Intake(MemoryQueue()),
         lambda refusal, _: refused.append(refusal.code),
     )
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(edge), base_url="http://gateway") as client:

@@ -19,6 +19,7 @@ from app.auth.identity import Identities
 from app.gateway.application import build
 from app.gateway.callers import Callers
 from app.gateway.edge import Edge
+from app.gateway.intake import Intake
 from app.gateway.metrics import GatewayMetrics
 from app.gateway.routes import INSTALLATION_PATHS, ROUTES, Authentication, Route, RouteError, RouteTable
 from app.http.health import Verdict
@@ -96,7 +97,7 @@ async def test_a_route_that_slipped_past_the_check_is_refused_all_the_same() -> 
     app.add_api_route("/secret", lambda: "secret")
     access = Sources(tenants_file=None, roles_file=None, actions=("calendar.create",)).load()
     callers = Callers(Identities(ApiKeys.parse("k" * 32), lambda: access), lambda: access)
-    edge = Edge(app, RouteTable(), callers, {}, GatewayMetrics(CollectorRegistry()))
+    edge = Edge(app, RouteTable(), callers, {}, GatewayMetrics(CollectorRegistry()), Intake(MemoryQueue()))
     sent: list[Message] = []
 
     async def receive() -> Message:

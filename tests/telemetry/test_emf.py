@@ -329,7 +329,7 @@ def test_a_gateway_writes_its_last_document_to_standard_output_and_its_logs_else
             urllib.request.urlopen(request, timeout=5)  # noqa: S310
 
     out, error = run_until_ready("app.gateway", free_port, environment, ask)
-    (document,) = [check(line) for line in out.splitlines()]
+    (document,) = [check(line) for line in out.splitlines() if "_aws" in line]
     assert document["Service"] == "gateway"
     assert len(document["ApiSeconds"]) == 1
     assert document["HttpServerErrors"] == 0
@@ -346,5 +346,5 @@ def test_a_worker_writes_its_last_document_too(free_port: int, redis_server: Any
         "EMF_NAMESPACE": "Assistant/test",
     }
     out, _ = run_until_ready("app.pipeline", free_port, environment, lambda: None)
-    (document,) = [check(line) for line in out.splitlines()]
+    (document,) = [check(line) for line in out.splitlines() if "_aws" in line]
     assert (document["Service"], document["MessagesDone"], document["MessagesFailed"]) == ("worker", 0, 0)

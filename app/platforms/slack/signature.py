@@ -6,7 +6,6 @@ HMAC-SHA256(signing secret, ``v0:`` timestamp ``:`` raw body); ``X-Slack-Request
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from collections.abc import Sequence
@@ -44,7 +43,7 @@ def parse_secret(word: str) -> bytes:
 def sign(secret: bytes, timestamp: int | str, body: bytes) -> str:
     """The value of ``X-Slack-Signature``."""
     signed = b":".join((b"v0", str(timestamp).encode("ascii"), body))
-    return "v0=" + hmac.new(secret, signed, hashlib.sha256).hexdigest()
+    return "v0=" + hmac.digest(secret, signed, "sha256").hex()
 
 
 def claim(headers: RawHeaders, now: float) -> Claim:
