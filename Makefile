@@ -73,6 +73,13 @@ audit-verify: environment ## Is the audit log whole? Names what was edited, dele
 doctor: environment ## What is wrong with the stack and what to do (ONLY=queue one check; JSON=1), in each of its processes
 	@$(venv) -m tools.doctor --stack $(STACK) $(if $(ONLY),--only '$(ONLY)') $(if $(filter 1,$(JSON)),--json)
 
+connect: environment ## Connect Slack, Feishu or Lark, step by step: make connect PLATFORM=slack (docs/platforms/README.md)
+	@$(venv) -m tools.connect --stack $(STACK) --platform="$$CONNECT_PLATFORM" --transport="$$CONNECT_TRANSPORT" --to="$$CONNECT_TO" \
+	  $(if $(filter 1,$(UP)),--up) $(if $(filter 1,$(TRY)),--try) $(if $(WAIT),--wait '$(WAIT)')
+
+demo: environment ## Watch a conversation, the platform played: make demo PLATFORM=feishu (STAY=1 takes what you type)
+	@$(venv) -m tools.demo "$$DEMO_PLATFORM" $(if $(filter 1,$(STAY)),--stay) $(if $(filter 1,$(PLAYED)),--played)
+
 forward: environment ## Keep a cluster's gateway reachable at https://localhost:8443 until ^C (STACK=cluster; PORT=… another)
 	@$(stack) forward $(if $(PORT),--port $(PORT))
 
@@ -183,6 +190,11 @@ unexport REPLAY DISCARD
 dead-letters: export ASIDE_KEY = $(value KEY)
 dead-letters: export ASIDE_REPLAY = $(value REPLAY)
 dead-letters: export ASIDE_DISCARD = $(value DISCARD)
+unexport PLATFORM TRANSPORT CHANNEL CHAT
+connect: export CONNECT_PLATFORM = $(value PLATFORM)
+connect: export CONNECT_TRANSPORT = $(value TRANSPORT)
+connect: export CONNECT_TO = $(or $(value CHANNEL),$(value CHAT))
+demo: export DEMO_PLATFORM = $(value PLATFORM)
 set: export SETTING = $(value KEY)
 set: export WANTED = $(value VALUE)
 model-pin: export PINNED_MODEL = $(value MODEL)
