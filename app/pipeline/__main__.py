@@ -25,6 +25,7 @@ from app.pipeline.metrics import MessageMetrics, QueueMetrics
 from app.pipeline.pacing import RedisPacer, RedisQuotas
 from app.pipeline.processor import Processor
 from app.pipeline.queue import Queue, QueuePolicy, QueueUnavailable
+from app.pipeline.reconciler import Reconciler
 from app.pipeline.redis_client import connect
 from app.pipeline.redis_queue import RedisQueue
 from app.pipeline.responder import Responder
@@ -106,18 +107,21 @@ async def work(settings: WorkerSettings, sources: Sources, access: Access) -> in
             notices=notices,
             denied=message_metrics.denied,
         )
-        processor = Processor(queue, responder, platforms, RedisPacer(redis))
+        pacer = RedisPacer(redis, away=message_metrics.unpaced)
+        processor = Processor(queue, responder, platforms, pacer)
         policy = WorkerPolicy(concurrency=settings.worker_concurrency, lease_seconds=settings.lease_seconds)
         worker = Worker(queue, processor, policy, message_metrics.settled)
+        reconciler = Reconciler(queue, platforms, pacer, message_metrics.asked)
         tenants = len(reloading.access().tenants)
         get_logger().info("starting", worker=worker.name, tenants=tenants, platforms=sorted(platforms))
-        return await _serve(settings, lifecycle, worker, queue, registry, queue_metrics)
+        return await _serve(settings, lifecycle, worker, reconciler, queue, registry, queue_metrics)
 
 
 async def _serve(
     settings: WorkerSettings,
     lifecycle: Lifecycle,
     worker: Worker,
+    reconciler: Reconciler,
     queue: Queue,
     registry: CollectorRegistry,
     queue_metrics: QueueMetrics,
@@ -126,9 +130,10 @@ async def _serve(
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         loop = asyncio.create_task(worker.run())
         loop.add_done_callback(lambda task: _ended(task, lifecycle))
-        stopping = asyncio.create_task(_stop_early(worker, lifecycle))
+        beside = [asyncio.create_task(_stop_early(worker, lifecycle)), asyncio.create_task(reconciler.run())]
         yield
-        stopping.cancel()
+        for task in beside:
+            task.cancel()
         await worker.drain(0)
 
     app = FastAPI(title="Worker", lifespan=lifespan, openapi_url=None)

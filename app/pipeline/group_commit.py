@@ -34,22 +34,25 @@ class GroupCommit(Generic[T, R]):
         return await result
 
     async def _fly(self) -> None:
+        group: list[tuple[T, asyncio.Future[R]]] = []
         try:
             while self._waiting:
                 group, self._waiting = self._waiting[: self._largest], self._waiting[self._largest :]
                 try:
                     results = await self._commit([item for item, _ in group])
+                    answered = list(zip(group, results, strict=True))  # nobody waits for ever for a result that was left out
                 except Exception as error:
                     self._fail([*group, *self._waiting], error)
                     self._waiting = []
                     continue
-                for (_, result), found in zip(group, results, strict=True):
+                for (_, result), found in answered:
                     if not result.done():
                         result.set_result(found)
         finally:
             self._flight = None
-            for _, result in self._waiting:  # the loop is closing
+            for _, result in (*group, *self._waiting):  # who still waits, does so in a loop that is closing
                 result.cancel()
+            self._waiting = []
 
     @staticmethod
     def _fail(group: Sequence[tuple[T, asyncio.Future[R]]], error: Exception) -> None:

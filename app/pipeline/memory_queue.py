@@ -26,6 +26,7 @@ from app.pipeline.queue import (
     State,
     Stats,
     Trace,
+    Unsettled,
 )
 
 
@@ -163,10 +164,23 @@ class MemoryQueue:
         record = self._records.get(key)
         if record is None or not self._is_aside(record):
             return False
-        record.state, record.attempts, record.excused, record.token, record.reason = State.QUEUED, 0, 0, 0, ""
-        record.accepted_at, record.begun_at = self._clock(), None
         self._note(record, "replayed")
-        self._enter(record)
+        self._requeue(record)
+        return True
+
+    async def unsettled(self, key: str) -> Unsettled | None:
+        record = self._records.get(key)
+        if record is None or not self._is_aside(record) or record.state != State.UNKNOWN:
+            return None
+        return Unsettled(event=record.event, steps=MappingProxyType(dict(record.steps)))
+
+    async def resolve(self, key: str, step: str, value: str = "") -> bool:
+        record = self._records.get(key)
+        if record is None or not self._is_aside(record) or record.state != State.UNKNOWN:
+            return False
+        record.steps.setdefault(step, value)
+        self._note(record, step, "found on the platform")
+        self._requeue(record)
         return True
 
     async def discard(self, key: str) -> bool:
@@ -235,6 +249,11 @@ class MemoryQueue:
     def _repeated(self, lease: Lease, state: State) -> bool:
         record = self._records.get(lease.event.key)
         return record is not None and record.token == lease.token and record.state == state
+
+    def _requeue(self, record: _Record) -> None:
+        record.state, record.attempts, record.excused, record.token, record.reason = State.QUEUED, 0, 0, 0, ""
+        record.accepted_at, record.begun_at = self._clock(), None
+        self._enter(record)
 
     def _enter(self, record: _Record) -> None:
         conversation = self._conversations.setdefault(record.event.conversation_key, deque())

@@ -84,6 +84,25 @@ class MessageMetrics:
             registry=registry,
         )
 
+        self._unpaced = Counter(
+            "assistant_unpaced",
+            "Times that a message's turn in its channel was not kept, because Redis was away or full.",
+            registry=registry,
+        )
+        self._asked = Counter(
+            "assistant_outcomes_asked",
+            "Questions to a platform about an unknown outcome, by its answer.",
+            ("platform", "answer"),
+            registry=registry,
+        )
+
+    def unpaced(self) -> None:
+        self._unpaced.inc()
+
+    def asked(self, platform: str, answer: str) -> None:
+        """``answer``: one of :data:`app.pipeline.reconciler.ANSWERS`."""
+        self._asked.labels(platform if platform in self._platforms else OTHER, answer).inc()
+
     def quota_uncounted(self) -> None:
         self._quota_uncounted.inc()
 

@@ -50,8 +50,7 @@ class Processor:
         recorded = lease.steps.get(RENDERED)
         parts: Sequence[str] = json.loads(recorded) if recorded is not None else await self._respond(lease, platform)
         for number, part in enumerate(parts, start=1):
-            step = SENT if number == 1 else f"{SENT}-{number}"
-            if step not in lease.steps:
+            if (step := sent_step(number)) not in lease.steps:
                 await self._send(lease, platform, step, part)
 
     async def _respond(self, lease: Lease, platform: Platform) -> Sequence[str]:
@@ -74,7 +73,7 @@ class Processor:
         event = lease.event
         pace = platform.pace(event)
         if pace is not None:
-            wait = await self._pacer.reserve(pace.key, pace.seconds)
+            wait = await self._pacer.reserve(pace.key, pace.seconds, LONGEST_PACE_SECONDS)
             if wait > LONGEST_PACE_SECONDS:
                 raise Retryable(f"{pace.key} is to be left alone for {wait:.0f} s more", wait, counted=False)
             await asyncio.sleep(wait)
@@ -98,6 +97,11 @@ class Processor:
             if platform.idempotent:
                 raise
             raise OutcomeUnknown(f"{step}: {type(error).__name__}") from error
+
+
+def sent_step(number: int) -> str:
+    """Of the message ``number``, from 1 on."""
+    return SENT if number == 1 else f"{SENT}-{number}"
 
 
 async def patiently(act: Callable[[], Awaitable[T]], seconds: float = PATIENCE_SECONDS) -> T:

@@ -13,7 +13,8 @@ States of an event::
                   │                 └─lease expired──┬─ intent recorded ───────────> unknown
                   │                                  ├─ attempts used up ──────────> dead
                   │                                  └─ else ──> retrying
-                  └───────────replay─────────── dead, unknown
+                  ├───────────replay─────────── dead, unknown
+      └───────────resolve────────── unknown, once it is known that the effect took place
 
 * **Duplicates.** An event's record is its deduplication mark: while it exists, in whatever state, the same key is a duplicate.
   Only finished records expire, and later than the last retry of any platform (Feishu: 7.1 h).
@@ -137,6 +138,14 @@ class SetAside:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unsettled:
+    """An event of unknown outcome as a platform is asked about it. It holds what was said: for no log and no page."""
+
+    event: Event
+    steps: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
     backlog: int  # accepted and not finished: queued, retrying and leased
     leased: int
@@ -187,6 +196,14 @@ class Queue(Protocol):
 
     async def replay(self, key: str) -> bool:
         """Queue a dead or unknown event again with fresh attempts; False where there is no such event set aside."""
+
+    async def unsettled(self, key: str) -> Unsettled | None:
+        """What an event of unknown outcome is about; None where there is no such event."""
+
+    async def resolve(self, key: str, step: str, value: str = "") -> bool:
+        """``step`` of an event of unknown outcome is known to have taken place: record it, and queue the event to go on
+        behind it, as :meth:`replay` does. True for good once it was true, so a late caller does no harm. False where there is
+        no such event of unknown outcome."""
 
     async def discard(self, key: str) -> bool:
         """Forget a dead or unknown event after ``finished_seconds``; its state stays."""

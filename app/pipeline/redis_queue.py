@@ -26,7 +26,7 @@ A conversation with unfinished events is either in ``ready``, or its head is in 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -46,6 +46,7 @@ from app.pipeline.queue import (
     State,
     Stats,
     Trace,
+    Unsettled,
 )
 from app.pipeline.redis_client import RedisClient, RedisUnavailable, Script
 
@@ -63,6 +64,8 @@ SCRIPTS = (
     "retry",
     "set_aside",
     "replay",
+    "unsettled",
+    "resolve",
     "discard",
     "trace",
     "aside",
@@ -149,6 +152,13 @@ class RedisQueue:
     async def replay(self, key: str) -> bool:
         return bool(await self._run("replay", key))
 
+    async def unsettled(self, key: str) -> Unsettled | None:
+        found = await self._run("unsettled", key)
+        return Unsettled(event=Event.from_json(found[0]), steps=_steps(found[1:])) if found else None
+
+    async def resolve(self, key: str, step: str, value: str = "") -> bool:
+        return bool(await self._run("resolve", key, step, value))
+
     async def discard(self, key: str) -> bool:
         return bool(await self._run("discard", key, _milliseconds(self._policy.finished_seconds)))
 
@@ -186,15 +196,19 @@ def load_scripts() -> dict[str, Script]:
 
 def _lease(found: list[str]) -> Lease:
     payload, token, attempt, deadline, tried, *steps = found
-    pairs = dict(zip(steps[::2], steps[1::2], strict=True))
     return Lease(
         event=Event.from_json(payload),
         token=int(token),
         attempt=int(attempt),
         deadline=_time(deadline),
         tried_seconds=int(tried) / 1000,
-        steps=MappingProxyType(pairs),
+        steps=_steps(steps),
     )
+
+
+def _steps(flat: Sequence[str]) -> Mapping[str, str]:
+    """Of name, value, name, value …"""
+    return MappingProxyType(dict(zip(flat[::2], flat[1::2], strict=True)))
 
 
 def _entry(line: str) -> Entry:

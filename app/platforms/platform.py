@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from app.pipeline.event import Event
 from app.pipeline.responses import Response
@@ -109,3 +109,15 @@ class Platform(Protocol):
         """Raises :class:`TaskFailed` too."""
 
     async def aclose(self) -> None: ...
+
+
+@runtime_checkable
+class Askable(Protocol):
+    """A :class:`Platform` that takes no idempotency key, but can be asked afterwards what became of a message."""
+
+    def findable(self, part: str) -> bool:
+        """Whether :meth:`find` can tell anything of such a message. Pure."""
+
+    async def find(self, event: Event, key: str) -> bool:
+        """Whether what :meth:`Platform.send` sent for ``event`` under ``key`` has arrived. True is certain; False means that it
+        is not there *now*. Raises the outcomes above where it cannot be told."""

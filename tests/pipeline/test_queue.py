@@ -381,3 +381,38 @@ async def test_what_waited_long_for_its_first_worker_has_not_been_tried_long(
     await queue.retry(first, 0.0, "not now", counted=False)
     await asyncio.sleep(0.3)
     assert (await leased(queue)).tried_seconds >= 0.3
+
+
+async def test_an_unknown_outcome_that_is_found_goes_on_behind_its_step(queue: Queue, make_event: Any) -> None:
+    first, second = make_event("1"), make_event("2")
+    for event in (first, second):
+        await queue.deliver(event)
+    lease = await leased(queue)
+    await queue.record_outcome(lease, "rendered", "[]")
+    await queue.record_intent(lease, "sent")
+    await queue.park(lease, "no answer")
+    unsettled = await queue.unsettled(first.key)
+    assert unsettled is not None
+    assert (unsettled.event, dict(unsettled.steps)) == (first, {"rendered": "[]"})
+    assert await queue.resolve(first.key, "sent", "m1")
+    assert (await queue.stats()).unknown == 0
+    assert not await queue.resolve(first.key, "sent", "m2")
+    assert await queue.unsettled(first.key) is None
+    with pytest.raises(LeaseLost):
+        await queue.record_outcome(lease, "sent", "the worker woke late")
+    await queue.acknowledge(await leased(queue))
+    again = await leased(queue)
+    assert again.event == first
+    assert dict(again.steps) == {"rendered": "[]", "sent": "m1"}
+    assert again.attempt == 1
+
+
+async def test_only_an_unknown_outcome_can_be_found(queue: Queue, make_event: Any) -> None:
+    event = make_event()
+    assert not await queue.resolve(event.key, "sent")
+    await queue.deliver(event)
+    assert not await queue.resolve(event.key, "sent")
+    await queue.dead_letter(await leased(queue), "broken")
+    assert await queue.unsettled(event.key) is None
+    assert not await queue.resolve(event.key, "sent")
+    assert (await queue.stats()).dead == 1

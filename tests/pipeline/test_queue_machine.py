@@ -68,25 +68,9 @@ class Machine(RuleBasedStateMachine):
 
     @rule(id=st.integers(0, 9), conversation=st.sampled_from("abc"))
     def deliver(self, id: int, conversation: str) -> None:
-        event = Event(
-            id=str(id),
-            platform="generic",
-            tenant="t",
-            conversation=conversation,
-            sender="s",
-            text="x",
-            received_at=datetime.now(UTC),
-        )
-        found = self.run(self.queue.deliver(event))
-        unfinished = sum(entry.state != State.DONE and not entry.forgotten for entry in self.events.values())
-        if event.key in self.events:
-            assert found == Delivery.DUPLICATE
-        elif unfinished >= LIMIT:
-            assert found == Delivery.REFUSED
-        else:
-            assert found == Delivery.ACCEPTED
-            self.events[event.key] = Modelled(event)
-            self.conversations.setdefault(event.conversation_key, []).append(event.key)
+        event = self.event(id, conversation)
+        expected = self.accept(event)
+        assert self.run(self.queue.deliver(event)) == expected
 
     @rule(target=leases)
     def lease(self) -> Lease | None:
@@ -182,6 +166,32 @@ class Machine(RuleBasedStateMachine):
             else:
                 entry.forgotten = True
 
+    @rule(id=st.integers(0, 9), step=st.sampled_from(["sent", "sent-2"]))
+    def find_out(self, id: int, step: str) -> None:
+        """Somebody asked the platform about an unknown outcome: the step had taken place."""
+        key = f"generic:t:{id}"
+        entry = self.events.get(key)
+        unknown = entry is not None and entry.state == State.UNKNOWN and not entry.forgotten
+        unsettled = self.run(self.queue.unsettled(key))
+        assert (unsettled is not None) == unknown
+        assert self.run(self.queue.resolve(key, step, "found")) == unknown
+        if unknown and entry:
+            assert (unsettled.event, dict(unsettled.steps)) == (entry.event, entry.steps)
+            entry.steps.setdefault(step, "found")
+            entry.state, entry.attempts, entry.excused, entry.token = State.QUEUED, 0, 0, 0
+            self.conversations[entry.event.conversation_key].append(key)
+
+    @rule(ids=st.lists(st.integers(0, 9), min_size=2, max_size=6), conversation=st.sampled_from("abc"))
+    def deliver_at_once(self, ids: list[int], conversation: str) -> None:
+        """Many callers in one moment, who share a commit; some bring the same message."""
+        events = [self.event(id, conversation) for id in ids]
+
+        async def together() -> list[Delivery]:
+            return await asyncio.gather(*(self.queue.deliver(event) for event in events))
+
+        expected = [self.accept(event) for event in events]
+        assert self.run(together()) == expected
+
     @invariant()
     def what_the_queue_counts_is_what_is_there(self) -> None:
         stats = self.run(self.queue.stats())
@@ -190,6 +200,29 @@ class Machine(RuleBasedStateMachine):
         assert (stats.leased, stats.dead, stats.unknown) == tuple(
             states.count(state) for state in (State.LEASED, State.DEAD, State.UNKNOWN)
         )
+
+    @staticmethod
+    def event(id: int, conversation: str) -> Event:
+        return Event(
+            id=str(id),
+            platform="generic",
+            tenant="t",
+            conversation=conversation,
+            sender="s",
+            text="x",
+            received_at=datetime.now(UTC),
+        )
+
+    def accept(self, event: Event) -> Delivery:
+        """What the queue has to say to ``event``, which the model takes in where that is yes."""
+        unfinished = sum(entry.state != State.DONE and not entry.forgotten for entry in self.events.values())
+        if event.key in self.events:
+            return Delivery.DUPLICATE
+        if unfinished >= LIMIT:
+            return Delivery.REFUSED
+        self.events[event.key] = Modelled(event)
+        self.conversations.setdefault(event.conversation_key, []).append(event.key)
+        return Delivery.ACCEPTED
 
     def act(self, lease: Lease | None, act: Callable[[Lease], Any], *repeated: State | None) -> Modelled | None:
         """The event where the act took effect; None where the lease was lost, or the act had been done with it already."""

@@ -15,7 +15,7 @@ from app.pipeline.answer import InferenceUnavailable, QuestionTooLong
 from app.pipeline.event import Event
 from app.pipeline.memory_queue import MemoryQueue
 from app.pipeline.pacing import MemoryPacer
-from app.pipeline.processor import Processor
+from app.pipeline.processor import LONGEST_PACE_SECONDS, Processor
 from app.pipeline.queue import QueuePolicy, QueueUnavailable, State
 from app.pipeline.responder import Responder
 from app.pipeline.responses import Response
@@ -307,10 +307,10 @@ async def test_over_its_quota_a_tenant_is_asked_to_wait_and_a_retry_does_not_cou
 
 
 async def test_messages_to_one_channel_keep_their_distance(bench: Bench, make_event: Any) -> None:
-    waits: list[tuple[str, float]] = []
+    waits: list[tuple[str, float, float]] = []
 
-    async def reserve(key: str, seconds: float) -> float:
-        waits.append((key, seconds))
+    async def reserve(key: str, seconds: float, longest: float) -> float:
+        waits.append((key, seconds, longest))
         return 0.0
 
     bench.pacer.reserve = reserve  # type: ignore[method-assign]
@@ -319,7 +319,7 @@ async def test_messages_to_one_channel_keep_their_distance(bench: Bench, make_ev
     event = make_event()
     await bench.queue.deliver(event)
     await bench.state(event, State.DONE)
-    assert waits == [("channel", 0.5)]
+    assert waits == [("channel", 0.5, LONGEST_PACE_SECONDS)]
 
 
 async def test_a_channel_that_asks_to_be_left_alone_is_left_alone_by_all(bench: Bench, make_event: Any) -> None:

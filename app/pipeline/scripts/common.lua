@@ -50,6 +50,26 @@ local function shown(event, at)
   return {event, fields[1], fields[2], number(at), fields[3]}
 end
 
+-- To the end of its conversation, with fresh attempts; steps already done stay done.
+local function requeue(event)
+  local conversation = redis.call('HGET', record(event), 'conversation')
+  redis.call('HSET', record(event), 'state', 'queued', 'attempts', 0, 'excused', 0)
+  redis.call('HDEL', record(event), 'reason', 'token', 'begun')
+  redis.call('ZADD', BACKLOG, number(NOW), event)
+  if redis.call('RPUSH', members(conversation), event) == 1 then offer(conversation, NOW) end
+end
+
+-- The recorded outcomes: step, value, …
+local function append_steps(answer, event)
+  local fields = redis.call('HGETALL', record(event))
+  for i = 1, #fields, 2 do
+    if string.sub(fields[i], 1, 5) == 'step:' then
+      answer[#answer + 1] = string.sub(fields[i], 6)
+      answer[#answer + 1] = fields[i + 1]
+    end
+  end
+end
+
 local function spent(event, max_attempts)
   local counts = redis.call('HMGET', record(event), 'attempts', 'excused')
   return tonumber(counts[1]) - tonumber(counts[2] or 0) >= max_attempts

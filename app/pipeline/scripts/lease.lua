@@ -39,11 +39,5 @@ note(event, 'leased', 'attempt ' .. number(attempt) .. ' by ' .. worker)
 
 local answer = {redis.call('HGET', record(event), 'payload'), token, attempt, number(NOW + lease_ms)}
 answer[#answer + 1] = NOW - tonumber(redis.call('HGET', record(event), 'begun'))
-local fields = redis.call('HGETALL', record(event))
-for i = 1, #fields, 2 do
-  if string.sub(fields[i], 1, 5) == 'step:' then
-    answer[#answer + 1] = string.sub(fields[i], 6)
-    answer[#answer + 1] = fields[i + 1]
-  end
-end
+append_steps(answer, event)
 return answer
