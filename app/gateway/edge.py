@@ -71,12 +71,13 @@ class Edge:
         self._platforms = dict(platforms)
         self._intake = intake
         self._refused = refused
+        self._log = get_logger()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, status, request_id, log = time.monotonic(), 500, uuid.uuid4().hex, get_logger()
+        started, status, request_id = time.monotonic(), 500, uuid.uuid4().hex
 
         async def sending(message: Message) -> None:
             nonlocal status
@@ -102,7 +103,7 @@ class Edge:
         finally:
             path, seconds = route.path if route else "", time.monotonic() - started
             self._metrics.answered(path or None, scope["method"], status, seconds)
-            write = log.debug if path in _PROBES else log.info
+            write = self._log.debug if path in _PROBES else self._log.info
             milliseconds = round(seconds * 1000, 1)
             write(
                 "request", request=request_id, method=scope["method"][:16], route=path, status=status, milliseconds=milliseconds

@@ -99,9 +99,8 @@ def validate(model: type[M], value: Any) -> M:
     """``value`` (parsed JSON) as a ``model``. Raises :class:`ApiError` 400 that names the first field at fault and why."""
     if not isinstance(value, dict):
         raise ApiError(400, "invalid_type", f"the body is a JSON {_kind(value)}; an object is expected")
-    known = {field.alias or name for name, field in model.model_fields.items()}
-    unknown = [name for name in value if name not in known]
-    if unknown and model.model_config.get("extra") == "forbid":
+    if model.model_config.get("extra") == "forbid" and (unknown := _unknown(model, value)):
+        known = _known(model)
         shown = ", ".join(repr(name[:64]) for name in unknown[:5])
         message = f"unknown field {shown}; known are {', '.join(sorted(known))}"
         raise ApiError(400, "unknown_field", message, param=unknown[0][:64])
@@ -114,6 +113,15 @@ def validate(model: type[M], value: Any) -> M:
         code = "missing_field" if kind == "missing" else "invalid_type" if kind.endswith("_type") else "invalid_value"
         message = f"{param or 'body'}: {first['msg'][:1].lower()}{first['msg'][1:]}"
         raise ApiError(400, code, message, param=param or None) from None
+
+
+def _known(model: type[BaseModel]) -> set[str]:
+    return {field.alias or name for name, field in model.model_fields.items()}
+
+
+def _unknown(model: type[BaseModel], value: dict[str, Any]) -> list[str]:
+    known = _known(model)
+    return [name for name in value if name not in known]
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -224,7 +224,8 @@ def import_cost(rounds: int = 5) -> tuple[float, float]:
 
 def table(results: Mapping[tuple[str, int], list[Load]], fsync: float, seconds: float, megabytes: float) -> str:
     lines = [
-        "| connections | ours, stored on disk: acknowledged/s | p99, ms | slack-bolt, stores nothing: acknowledged/s | p99, ms | ours / bolt |",
+        "| connections | ours, stored on disk: acknowledged/s | p99, ms "
+        "| slack-bolt, stores nothing: acknowledged/s | p99, ms | ours / bolt |",
         "|---|---|---|---|---|---|",
     ]
     median = {key: (rate_of(loads), statistics.median(one.p99 for one in loads)) for key, loads in results.items()}
