@@ -70,8 +70,8 @@ dead-letters: environment ## What waits for a person (KEY=… shows one, REPLAY=
 audit-verify: environment ## Is the audit log whole? Names what was edited, deleted, reordered or cut off (docs/audit.md)
 	@$(operate) audit-verify
 
-doctor: environment ## What is wrong with the stack and what to do (ONLY=queue one check; JSON=1), in each of its processes
-	@$(venv) -m tools.doctor --stack $(STACK) $(if $(ONLY),--only '$(ONLY)') $(if $(filter 1,$(JSON)),--json)
+doctor: environment ## What is wrong with the stack, and what to do (ONLY=queue one check; ALL=1 shows what is well too; JSON=1)
+	@$(venv) -m tools.doctor --stack $(STACK) $(if $(ONLY),--only '$(ONLY)') $(if $(filter 1,$(ALL)),--all) $(if $(filter 1,$(JSON)),--json)
 
 connect: environment ## Connect Slack, Feishu or Lark, step by step: make connect PLATFORM=slack (docs/platforms/README.md)
 	@$(venv) -m tools.connect --stack $(STACK) --platform="$$CONNECT_PLATFORM" --transport="$$CONNECT_TRANSPORT" --to="$$CONNECT_TO" \

@@ -38,7 +38,7 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return UNABLE
-    print(as_json([examined]) if options.json else as_text([examined]))
+    print(as_json([examined]) if options.json else as_text([examined], everything=options.all))
     return exit_status([examined])
 
 
@@ -53,6 +53,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--alone", action="store_true", help="the process is not here (a task of the doctor's own): ask it nothing"
     )
+    parser.add_argument("--all", action="store_true", help="what is well too, with its evidence")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--list", action="store_true", help="the checks, and in which places each looks")
     parser.add_argument("--name", default="", help=argparse.SUPPRESS)

@@ -1,10 +1,10 @@
-"""Findings for a person: what is wrong first in each place, with evidence and remedy; what is well, a line each. Pure."""
+"""Findings for a person: what is wrong first in each place, with evidence and remedy; what is well, in a line. Pure."""
 
 from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from app.doctor.finding import Examination, Finding, Severity, exit_status
@@ -14,34 +14,59 @@ INDENT: Final = " " * 23
 _GRAVEST_FIRST: Final = (Severity.ERROR, Severity.WARNING, Severity.NOTE, Severity.OK)
 _SHOWN: Final = {Severity.ERROR: "ERROR", Severity.WARNING: "WARNING", Severity.NOTE: "note", Severity.OK: "ok"}
 
+# Two places say the same where these are the same; the evidence may differ by a millisecond.
+Key = tuple[str, Severity, str]
+
 
 def as_json(examinations: Sequence[Examination]) -> str:
     document = {"status": exit_status(examinations), "places": [one.as_json() for one in examinations]}
     return json.dumps(document, ensure_ascii=False, indent=2)
 
 
-def as_text(examinations: Sequence[Examination]) -> str:
-    return "\n\n".join([*(_place(one) for one in examinations), _summary(examinations)])
+def as_text(examinations: Sequence[Examination], *, everything: bool = False) -> str:
+    """``everything``: what is well with its evidence too. What is wrong in several places is told once, with their names."""
+    places: dict[Key, list[str]] = {}
+    for one in examinations:
+        for finding in one.findings:
+            where = places.setdefault(_key(finding), [])
+            where += [one.place] if one.place not in where else []
+    return "\n\n".join([*(_place(one, places, everything=everything) for one in examinations), _summary(examinations)])
 
 
-def _place(one: Examination) -> str:
+def _key(finding: Finding) -> Key:
+    return finding.check, finding.severity, finding.what
+
+
+def _place(one: Examination, places: Mapping[Key, Sequence[str]], *, everything: bool) -> str:
+    lines = [one.place]
     # sorted() keeps the order of the checks among those that are as grave.
-    findings = sorted(one.findings, key=lambda finding: _GRAVEST_FIRST.index(finding.severity))
-    lines = [one.place, *(line for finding in findings for line in _finding(finding))]
+    for finding in sorted(one.findings, key=lambda finding: _GRAVEST_FIRST.index(finding.severity)):
+        first, *others = places[_key(finding)]
+        if finding.severity is Severity.OK:
+            lines += _finding(finding) if everything else []
+        elif first == one.place:
+            lines += _finding(finding, others)
     for check, why in (one.unseen or {}).items():
-        lines += _wrapped(f"  {'NOT SEEN':<8} {check:<11} ", f"The doctor could not look: {why}")
+        lines += _wrapped(f"  {'NOT SEEN':<8} {check:<11} ", _printable(f"The doctor could not look: {why}"))
     if one.left_out:
-        lines += _wrapped(
-            f"  {'':<8} {'':<11} ", "Left out: " + ", ".join(f"{name} ({why})" for name, why in one.left_out.items())
-        )
+        lines += _wrapped(INDENT, "Left out: " + ", ".join(f"{name} ({why})" for name, why in one.left_out.items()))
+    if not everything:
+        lines += _well(one)
     return "\n".join(lines)
 
 
-def _finding(finding: Finding) -> list[str]:
+def _well(one: Examination) -> list[str]:
+    """The checks that found nothing wrong."""
+    wrong = {finding.check for finding in one.findings if finding.severity in (Severity.ERROR, Severity.WARNING)}
+    well = [check for check in dict.fromkeys(finding.check for finding in one.findings) if check not in wrong]
+    return _wrapped(f"  {'ok':<8} ", ", ".join(well)) if well else []
+
+
+def _finding(finding: Finding, others: Sequence[str] = ()) -> list[str]:
     head = f"  {_SHOWN[finding.severity]:<8} {finding.check:<11} "
     if finding.severity is Severity.OK:
         return _wrapped(head, _printable(f"{finding.what}: {finding.evidence}" if finding.evidence else finding.what))
-    lines = _wrapped(head, _printable(finding.what) + ".")
+    lines = _wrapped(head, _printable(finding.what) + (f" (also {', '.join(others)})." if others else "."))
     if finding.evidence:
         lines += _wrapped(f"{INDENT}seen: ", _printable(finding.evidence))
     if finding.remedy:
@@ -61,25 +86,17 @@ def _printable(text: str) -> str:
 
 
 def _summary(examinations: Sequence[Examination]) -> str:
-    count = dict.fromkeys(Severity, 0)
-    for one in examinations:
-        for finding in one.findings:
-            count[finding.severity] += 1
+    """Counts what was told, so what several places say counts once."""
+    told = {_key(finding) for one in examinations for finding in one.findings}
+    words = ((Severity.ERROR, "error"), (Severity.WARNING, "warning"), (Severity.NOTE, "note"))
+    counted = {word: sum(1 for _, severity, _ in told if severity is kind) for kind, word in words}
     unseen = sum(len(one.unseen or {}) for one in examinations)
-    if not any((count[Severity.ERROR], count[Severity.WARNING], unseen)):
-        noted = f", {_many(count[Severity.NOTE], 'note')}" if count[Severity.NOTE] else ""
-        return f"Nothing is wrong: {count[Severity.OK]} things looked at are well{noted}."
-    parts = [
-        _many(number, word)
-        for number, word in (
-            (count[Severity.ERROR], "error"),
-            (count[Severity.WARNING], "warning"),
-            (count[Severity.NOTE], "note"),
-        )
-        if number
-    ]
-    parts += [f"{_many(unseen, 'check')} that could not be carried out"] if unseen else []
-    return f"{', '.join(parts)}; {count[Severity.OK]} things are well."
+    parts = [_many(number, word) for word, number in counted.items() if number]
+    if unseen:
+        parts.append(f"{_many(unseen, 'check')} that could not be carried out")
+    if counted["error"] or counted["warning"] or unseen:
+        return f"{', '.join(parts)}."
+    return f"Nothing is wrong{f' ({parts[0]})' if parts else ''}."
 
 
 def _many(number: int, what: str) -> str:

@@ -37,7 +37,7 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return UNABLE
-    print(as_json(examinations) if options.json else as_text(examinations))
+    print(as_json(examinations) if options.json else as_text(examinations, everything=options.all))
     return exit_status(examinations)
 
 
@@ -56,6 +56,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--only", action="append", choices=NAMES, default=[], metavar="CHECK", help="this check; may be repeated"
     )
+    parser.add_argument("--all", action="store_true", help="what is well too, with its evidence")
     parser.add_argument("--json", action="store_true", help="for programs")
     return parser.parse_args(arguments)
 

@@ -31,6 +31,5 @@ What the account itself lacks: make preflight{option}"""
 def instructions(engine: Engine) -> str:
     settings = engine.settings()
     text = FARGATE if settings.target == "fargate" else EKS
-    own = settings.eks.cluster_name if settings.eks else None
-    cluster = own or physical(engine.stack, longest=100)
+    cluster = settings.eks.cluster_name or physical(engine.stack, longest=100)
     return text.format(cluster=cluster, namespace=settings.cluster.namespace, option=engine.make_option)

@@ -85,15 +85,18 @@ def judge_skew(whose: str, ahead: float) -> Finding:
     if abs(ahead) > SKEW_ERROR:
         return error(
             CHECK,
-            f"This clock and {whose}'s are too far apart: signatures are refused as stale",
+            f"The clock of {whose} and this one are too far apart: signatures are refused as stale",
             evidence,
             "Mend the clock that is wrong (NTP); every signature holds for five minutes on either side.",
         )
     if abs(ahead) > SKEW_WARNING:
         return warning(
-            CHECK, f"This clock and {whose}'s drift apart", evidence, "Mend it (NTP) before it is more than five minutes."
+            CHECK,
+            f"The clock of {whose} and this one drift apart",
+            evidence,
+            "Mend it (NTP) before it is more than five minutes.",
         )
-    return ok(CHECK, f"This clock is {whose}'s", evidence if abs(ahead) >= 1 else "less than a second apart")
+    return ok(CHECK, f"The clock of {whose} and this one agree", evidence if abs(ahead) >= 1 else "less than a second apart")
 
 
 def ahead_of(date: str, before: float, after: float) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -30,7 +31,9 @@ async def look(place: Place) -> list[Finding]:
         if there
     ]
     installable = [name for name, there in (("slack", settings.slack_client_id), ("feishu", settings.feishu_app_id)) if there]
-    found = judge_address(settings.public_url, webhooks, installable)
+    addresses = {"slack": settings.slack_api_url, "feishu": settings.feishu_url}
+    neighbours = [name for name, url in addresses.items() if is_loopback(urlsplit(url).hostname or "")]
+    found = judge_address(settings.public_url, webhooks, installable, neighbours)
     here = is_loopback(urlsplit(settings.public_url).hostname or "")
     context = unverified() if here else None
     reached = await reach(settings.public_url, context)
@@ -40,8 +43,9 @@ async def look(place: Place) -> list[Finding]:
     return [*found, await _health(settings.public_url, here=here)]
 
 
-def judge_address(url: str, webhooks: list[str], installable: list[str]) -> list[Finding]:
-    """``webhooks``: the platforms that are to call us; ``installable``: those that send a browser back."""
+def judge_address(url: str, webhooks: list[str], installable: list[str], neighbours: Collection[str] = ()) -> list[Finding]:
+    """``webhooks``: the platforms that are to call us; ``installable``: those that send a browser back; ``neighbours``: those
+    that are played on this machine, and so can call it."""
     found: list[Finding] = []
     parts = urlsplit(url)
     here = is_loopback(parts.hostname or "")
@@ -54,11 +58,11 @@ def judge_address(url: str, webhooks: list[str], installable: list[str]) -> list
                 "Give the https address that ends at the gateway: make set KEY=publicUrl VALUE=https://….",
             )
         )
-    elif here and webhooks:
+    elif here and (distant := [name for name in webhooks if name not in neighbours]):
         found.append(
             warning(
                 CHECK,
-                f"{' and '.join(webhooks)} cannot call this address: it is this machine's own",
+                f"{' and '.join(distant)} cannot call this address: it is this machine's own",
                 f"PUBLIC_URL={url}",
                 "Give a public address (make set KEY=publicUrl), or take events by an outbound transport (docs/platforms).",
             )
