@@ -12,6 +12,7 @@ import pulumi
 from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
+from infra import processes
 from infra.alarms import ALARMS
 from infra.generated.authority import not_after
 from infra.kubernetes.alarm_rules import groups
@@ -44,7 +45,7 @@ class Monitoring(pulumi.ComponentResource):
         if args.settings.monitoring.prometheus_operator:
             child = pulumi.ResourceOptions(parent=self)
             self.alarms = [alarm.name for alarm in ALARMS]
-            for part in MEASURED:
+            for part in (*MEASURED, *processes.transports(args.settings)):
                 CustomResource(
                     f"{name}-{part}",
                     api_version=_API_VERSION,

@@ -20,7 +20,7 @@ from infra.kubernetes.probes import http_probes
 from infra.kubernetes.redis_connection import RedisConnection
 from infra.kubernetes.secret_source import SecretSource
 from infra.kubernetes.trust import OPENSSL_VARIABLE, trusting
-from infra.kubernetes.workload import WorkloadArgs, disruption_budget, service_account
+from infra.kubernetes.workload import WorkloadArgs, disruption_budget, metrics_service_of, service_account
 from infra.processes import TransportPart
 from infra.settings import Settings
 
@@ -79,6 +79,7 @@ class Transport(pulumi.ComponentResource):
             ready_within=READY_WITHIN,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[account, *secrets.made]),
         )
+        metrics_service_of(part, namespace, child)
         self.register_outputs({"deployment": self.deployment.metadata.name})
 
 

@@ -80,6 +80,13 @@ async def test_each_transport_is_one_pod_that_never_runs_twice() -> None:
     assert rendered.outputs.webhook_urls is None
 
 
+async def test_the_operator_is_told_to_scrape_a_transport() -> None:
+    rendered = await stack({"platforms": OUTBOUND, "monitoring": {"prometheusOperator": True}}, OF_OUTBOUND)
+    assert rendered.find("ServiceMonitor", "slack-transport")["spec"]["selector"]["matchLabels"].items() <= (
+        rendered.find("Service", "slack-transport-metrics")["metadata"]["labels"].items()
+    )
+
+
 @pytest.mark.parametrize("platforms", [{}, SLACK])
 async def test_without_an_outbound_transport_there_is_no_pod_of_one(platforms: dict[str, Any]) -> None:
     rendered = await stack({"platforms": platforms}, OF_SLACK)
