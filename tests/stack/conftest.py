@@ -13,7 +13,7 @@ import ssl
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
@@ -24,6 +24,11 @@ from generic.sender import send_event
 
 from tools.pulumi.environment import engine_environment
 from tools.stack.assistant import Assistant
+
+if TYPE_CHECKING:
+    from connected_deployment import ConnectedDeployment
+    from feishu.emulator import Emulator as Feishu
+    from slack_workspace.emulator import Emulator as Slack
 
 TARGET = os.environ.get("ASSISTANT_TARGET", "local")
 collect_ignore_glob = [f"test_{other}_*.py" for other in ("local", "cluster") if other != TARGET]
@@ -60,9 +65,28 @@ def _make(folder: Path) -> Deployment:
         from cluster_deployment import make_cluster
 
         return make_cluster(folder)
-    from local_deployment import make_local
+    from connected_deployment import make_connected
 
-    return make_local(folder, "local")
+    return make_connected(folder, "local")
+
+
+@pytest.fixture(scope="session")
+def connected(deployed: ConnectedDeployment) -> ConnectedDeployment:
+    """The local stack, once its platforms know where it is."""
+    deployed.introduce()
+    return deployed
+
+
+@pytest.fixture
+def slack(connected: ConnectedDeployment) -> Iterator[Slack]:
+    yield connected.slack
+    connected.slack.heal()
+
+
+@pytest.fixture
+def feishu(connected: ConnectedDeployment) -> Iterator[Feishu]:
+    yield connected.feishu
+    connected.feishu.heal()
 
 
 @pytest.fixture
