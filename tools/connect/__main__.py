@@ -22,6 +22,7 @@ from tools.connect.fields import Wrong
 from tools.connect.plan import plan_for
 from tools.connect.slack import CLIENT_ID, SlackVendor
 from tools.connect.stored import value_at
+from tools.connect.trying import log_lines
 from tools.connect.vendor import Vendor
 from tools.pulumi.environment import engine_environment
 from tools.stack.assistant import AssistantError
@@ -90,6 +91,7 @@ def dialogue(engine: Engine, options: argparse.Namespace, asking: Asker) -> Dial
         asker=asking,
         outputs=lambda: outputs_of(engine),
         bring_up=bring_up,
+        follow=lambda: log_lines(engine),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from tools.connect.asking import Asker
 from tools.connect.fields import Field, Wrong
 from tools.connect.plan import NAMES, Plan
 from tools.connect.stored import keep, stored, value_at
-from tools.connect.trying import Trial
+from tools.connect.trying import Lines, Trial
 from tools.connect.vendor import Checked, Values, Vendor
 from tools.stack.assistant import Assistant
 from tools.stack.engine import Engine
@@ -43,7 +44,8 @@ class Wishes:
 
 @dataclass(kw_only=True)
 class Dialogue:
-    """``outputs``: the stack's, empty where it is not up; asked for again after ``bring_up``, which brings it up."""
+    """``outputs``: the stack's, empty where it is not up; asked for again after ``bring_up``, which brings it up.
+    ``follow``: the stack's log while somebody tries it."""
 
     engine: Engine
     vendor: Vendor
@@ -51,6 +53,7 @@ class Dialogue:
     asker: Asker
     outputs: Callable[[], dict[str, Any]]
     bring_up: Callable[[], int]
+    follow: Callable[[], AbstractContextManager[Lines]]
 
     def run(self, wishes: Wishes) -> int:
         """Raises :class:`Wrong`, :class:`NotUp`, :class:`tools.connect.asking.NotGiven` and what the stack's commands raise."""
@@ -143,7 +146,7 @@ class Dialogue:
             say(f"   {'address' if state == 'right' else 'address ?':<11}{words}")
         if left := self.vendor.once_up(self.plan):
             say(_indented(left, f"   {'console':<11}"))
-        with reached(self.engine, outputs) as here, trying.log_lines(self.engine) as lines:
+        with reached(self.engine, outputs) as here, self.follow() as lines:
             if wishes.to:
                 asyncio.run(self.vendor.hello(values, wishes.to, HELLO))
                 say(f"   {'sent':<11}a greeting to {wishes.to}")

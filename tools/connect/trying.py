@@ -10,9 +10,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from infra.platform_settings import Platform
@@ -28,13 +30,19 @@ IGNORED_AFTER = 3  # so many events that led to nothing are worth a word
 Lines = Callable[[float], str | None]
 
 
+def log_lines(engine: Engine) -> AbstractContextManager[Lines]:
+    """Those of ``make logs FOLLOW=1``, from now on."""
+    command = [sys.executable, "-m", "tools.stack", "--stack", engine.stack, "logs", "--lines", "0", "--follow"]
+    return lines_of(command, engine.checkout, engine.environment)
+
+
 @contextlib.contextmanager
-def log_lines(engine: Engine) -> Iterator[Lines]:
-    """``lines(seconds)``: the next line of ``make logs FOLLOW=1``, "" where none came in time, None when there are no more."""
+def lines_of(command: list[str], folder: Path, environment: Mapping[str, str]) -> Iterator[Lines]:
+    """``lines(seconds)``: the next line that ``command`` prints, "" where none came in time, None when there are no more."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tools.stack", "--stack", engine.stack, "logs", "--lines", "0", "--follow"],
-        cwd=engine.checkout,
-        env=dict(engine.environment),
+        command,
+        cwd=folder,
+        env=dict(environment),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
