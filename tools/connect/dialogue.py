@@ -147,6 +147,7 @@ class Dialogue:
         if left := self.vendor.once_up(self.plan):
             say(_indented(left, f"   {'console':<11}"))
         with reached(self.engine, outputs) as here, self.follow() as lines:
+            lines(trying.SETTLE_SECONDS)  # what came before somebody's turn is not theirs
             if wishes.to:
                 asyncio.run(self.vendor.hello(values, wishes.to, HELLO))
                 say(f"   {'sent':<11}a greeting to {wishes.to}")
@@ -158,10 +159,7 @@ class Dialogue:
                 say=say,
                 seconds=wishes.seconds,
             )
-            code = trial.watch(lines)
-        if code == 0:
-            say(f"\n{self.vendor.title} is connected.")
-        return code
+            return trial.watch(lines)
 
     @property
     def _bringing(self) -> tuple[str, ...]:

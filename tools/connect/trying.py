@@ -25,6 +25,7 @@ from tools.connect.vendor import Vendor
 from tools.stack.assistant import Assistant, AssistantError
 from tools.stack.engine import Engine
 
+SETTLE_SECONDS = 2.0  # until the log is followed, at which `tail` names its first file
 END_SECONDS = 5.0
 IGNORED_AFTER = 3  # so many events that led to nothing are worth a word
 Lines = Callable[[float], str | None]
@@ -61,9 +62,12 @@ def lines_of(command: list[str], folder: Path, environment: Mapping[str, str]) -
 
     def lines(seconds: float) -> str | None:
         try:
-            return waiting.get(timeout=seconds)
+            line = waiting.get(timeout=seconds)
         except queue.Empty:
             return ""
+        if line is None:
+            waiting.put(None)  # the end stays the end
+        return line
 
     try:
         yield lines
@@ -93,7 +97,8 @@ class Trial:
     seconds: float
 
     def watch(self, lines: Lines) -> int:
-        """0 once an answer was sent; 1 where something is wrong or nothing came, with what to look at."""
+        """0 once an answer was sent, or where nothing can be seen from here; 1 where something is wrong or nothing came, with
+        what to look at."""
         deadline, taken, refused = time.monotonic() + self.seconds, 0, 0
         while (left := deadline - time.monotonic()) > 0:
             line = lines(min(left, 1.0))
@@ -135,6 +140,7 @@ class Trial:
             self._line("trace", line)
         if seen.outcome == "done":
             self._line("answered", f"{seconds_of(trace):.1f} s after it was stored")
+            self.say(f"\n{self.vendor.title} is connected.")
             return 0
         if seen.outcome == "unknown":
             return self._failed("unknown", f"{seen.detail}. It may have arrived: look in {self.vendor.title}")
