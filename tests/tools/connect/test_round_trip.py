@@ -168,7 +168,7 @@ def test_a_stack_whose_log_cannot_be_followed_claims_nothing(
     )
     assert dialogue.run(Wishes(only_try=True)) == 0
     assert "cannot be followed from here" in somebody.screen
-    assert "is connected." not in somebody.screen
+    assert "Slack is connected." not in somebody.screen
 
 
 @pytest.mark.parametrize(
