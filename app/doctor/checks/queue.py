@@ -78,7 +78,7 @@ def _flow(stats: Stats, work: Work) -> Finding:
     if nobody and stats.backlog:
         return error(
             CHECK,
-            f"{_many(stats.backlog, 'event')} {_waits(stats.backlog)}, and no worker takes them",
+            f"{_many(stats.backlog, 'event')} {_waits(stats.backlog)}, and no worker takes {_them(stats.backlog)}",
             evidence,
             "Start a worker, or see why it does not run: make logs. What waits is answered as soon as one is there.",
         )
@@ -130,3 +130,7 @@ def _many(number: int, what: str) -> str:
 
 def _waits(number: int) -> str:
     return "waits" if number == 1 else "wait"
+
+
+def _them(number: int) -> str:
+    return "it" if number == 1 else "them"
