@@ -54,6 +54,17 @@ def test_a_listed_team_s_token_is_stored_and_then_used(slack: Slack, outputs: di
     assert {refusal["error"] for refusal in slack.refused[calls:]} <= {"account_inactive"}
 
 
+def test_what_a_team_s_installation_brings_is_kept_in_redis_sealed_and_stands_nowhere_in_plain(
+    connected: ConnectedDeployment, slack: Slack
+) -> None:
+    written = connected.written()
+    assert any(f"{{assistant}}:token:slack:{TEAM}" in text for text in written.values())  # so this is where to look
+    tokens = [*slack.workspace.tokens, *slack.workspace.refresh_tokens]
+    assert len(tokens) > 2
+    assert {"token_key", "slack_client_secret", "feishu_encrypt_key"} <= connected.secrets().keys()  # what the canary looks for
+    assert [place for place, text in written.items() if any(token in text for token in tokens)] == []
+
+
 def test_feishu_is_installed_by_consent_too(feishu: Feishu, outputs: dict[str, Any]) -> None:
     installed = install(Browser(outputs), "feishu")
     assert (installed.status_code, FEISHU_TEAM in installed.text) == (200, True)
