@@ -28,10 +28,13 @@ class Role(Enum):
     INFERENCE = "app.inference"
     GATEWAY = "app.gateway"
     WORKER = "app.pipeline"
+    SLACK_TRANSPORT = "app.platforms.slack.socket_mode"
+    FEISHU_TRANSPORT = "app.platforms.feishu.long_connection"
     OTHER = "other"
 
 
-INTERNAL_ROLES: Final = frozenset({Role.REDIS, Role.INFERENCE, Role.WORKER})
+# What other machines have no business with. A transport reaches out, and listens for its probes alone.
+INTERNAL_ROLES: Final = frozenset({Role.REDIS, Role.INFERENCE, Role.WORKER, Role.SLACK_TRANSPORT, Role.FEISHU_TRANSPORT})
 
 
 def role_of(view: View) -> Role:

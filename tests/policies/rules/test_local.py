@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from infra.processes import ENTRIES
 from infra.redis_configuration import ACCESS_FILE, CONFIGURATION_FILE
 from policies.local_types import PROCESS
 from policies.resource import Resource, Stack
@@ -55,6 +56,13 @@ def test_users_in_a_file_that_is_not_described_are_undetermined(make) -> None:
 
 def test_a_process_of_no_known_kind_is_undetermined_about_where_it_listens(make) -> None:
     assert judge(ALL["L02"], make("worker", {"command": ["/bin/nc", "-l"]})).outcome is Outcome.UNDETERMINED
+
+
+@pytest.mark.parametrize("entry", ENTRIES.values())
+def test_a_transport_listens_for_its_probes_on_this_machine_alone(make, entry: str) -> None:
+    command = {"command": ["python", "-m", entry]}
+    assert judge(ALL["L02"], make("worker", command)).outcome is Outcome.PASS
+    assert judge(ALL["L02"], make("worker", {**command, "environment/HOST": "10.0.0.9"})).outcome is Outcome.FAIL
 
 
 def test_loopback_in_all_its_forms_is_accepted(make) -> None:
