@@ -50,10 +50,10 @@ class RedisServer:
 
     @staticmethod
     def _free_port() -> int:
-        """Below the kernel's range for outgoing connections, so that it is still free after a restart; in cluster mode
-        Redis takes the port 10,000 above too."""
+        """Below the kernel's range for outgoing connections (from 32,768), so that it is still free after a restart, and so
+        that the port 10,000 above, which Redis takes too in cluster mode, lies below it as well."""
         while True:
-            port = 10_000 + secrets.randbelow(20_000)
+            port = 10_000 + secrets.randbelow(12_000)
             with socket.socket() as probe, contextlib.suppress(OSError):
                 probe.bind(("127.0.0.1", port))
                 return port
