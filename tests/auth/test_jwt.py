@@ -113,10 +113,9 @@ def at(offset: int) -> Callable[[], int]:
 async def test_what_a_token_may_say(
     tokens: BearerTokens, provider: IdentityProvider, claims: dict[str, Any], groups: set[str], scopes: set[str]
 ) -> None:
-    # A case may wait for its turn longer than a token's leeway: times count from now, not from when the cases were written down.
-    found = await tokens.claims(
-        provider.token(**{name: value() if callable(value) else value for name, value in claims.items()})
-    )
+    # A case may wait for its turn longer than a token's leeway: times count from now, not from when they were written down.
+    made = {name: value() if callable(value) else value for name, value in claims.items()}
+    found = await tokens.claims(provider.token(**made))
     assert (found.tenant, found.groups, found.scopes) == (None, groups, scopes)
 
 
