@@ -253,6 +253,14 @@ def test_is_content_with_an_https_address() -> None:
     ]
 
 
+def test_warns_of_an_address_that_only_this_machine_reaches() -> None:
+    (found, *_) = public.judge_address("https://localhost:8443", ["slack", "feishu"], [], ["feishu"])
+    assert found.severity is Severity.WARNING
+    assert found.what.startswith("slack cannot call")
+    played_here = public.judge_address("https://localhost:8443", ["slack"], [], ["slack"])
+    assert {finding.severity for finding in played_here} == {Severity.OK}
+
+
 def test_tells_an_address_that_is_not_the_gateways(doctor: Any, slack: Slack, closed_port: int) -> None:
     assert "Something else answers" in doctor.only("gateway", "public", PUBLIC_URL=f"{slack.url}/elsewhere").what
     assert "takes no connection" in doctor.only("gateway", "public", PUBLIC_URL=f"http://127.0.0.1:{closed_port}").what

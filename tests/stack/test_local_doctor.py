@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 import psutil
+from connected_deployment import ConnectedDeployment
 from deployment import CHECKOUT
 from generic.emulator import Emulator
 from local_deployment import LocalDeployment
@@ -16,8 +17,9 @@ from local_deployment import LocalDeployment
 from infra.local.layout import PROCESS_MARKER
 
 
-def test_finds_nothing_wrong_with_a_healthy_stack(deployed: LocalDeployment, platform: Emulator) -> None:
-    status, document, _ = _doctor(deployed)
+def test_finds_nothing_wrong_with_a_healthy_stack(connected: ConnectedDeployment, platform: Emulator) -> None:
+    """With Slack and Feishu connected, and every platform there."""
+    status, document, _ = _doctor(connected)
     wrong = [finding for finding in _findings(document) if finding["severity"] in ("warning", "error")]
     assert wrong == []
     assert status == 0
@@ -27,6 +29,9 @@ def test_finds_nothing_wrong_with_a_healthy_stack(deployed: LocalDeployment, pla
         "worker",
         "inference",
     ]
+    assert {"Feishu takes the application's secret", "Each team's Slack token is its own"} <= {
+        finding["what"] for finding in _findings(document)
+    }
     assert [place["unseen"] or place["left_out"] for place in document["places"]] == [{}, {}, {}, {}]
 
 
