@@ -42,6 +42,8 @@ SECURITY_HEADERS = {
 }
 _SECURITY_HEADERS = tuple((name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items())
 
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 
 Refused = Callable[[CallerRefused, str], None]
 
@@ -142,7 +144,7 @@ class Edge:
 
 
 async def _answer(send: Send, values: Mapping[str, str]) -> None:
-    body = json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
+    body = _ENCODE(values).encode()
     headers = [(b"content-length", str(len(body)).encode()), (b"content-type", b"application/json")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})

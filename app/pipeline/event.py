@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from types import MappingProxyType
 
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
@@ -40,7 +42,7 @@ class Event:
         values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         values["received_at"] = self.received_at.astimezone(UTC).isoformat()
         values["reply_to"] = dict(self.reply_to)
-        return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+        return _ENCODE(values)
 
     @classmethod
     def from_json(cls, text: str) -> Event:

@@ -6,6 +6,7 @@ is logged: the fields are identifiers, states, counts and durations.
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 
@@ -17,7 +18,6 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 def configure(service: str, level: str = "info") -> None:
     """Set the process's logging up; called once, by a process's entry point."""
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _service(service),
@@ -25,7 +25,11 @@ def configure(service: str, level: str = "info") -> None:
         structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
     ]
     # JSON escapes CR, LF and ESC, so a hostile field stays inside its own record.
-    renderer = structlog.processors.JSONRenderer(ensure_ascii=False)
+    encode = json.JSONEncoder(ensure_ascii=False, default=repr).encode
+
+    def renderer(_logger: object, _method: str, record: structlog.typing.EventDict) -> str:
+        return encode(record)
+
     # Ours are written without a detour by way of `logging`, which costs more than all the rest of a line.
     structlog.configure(
         processors=[*shared, renderer],

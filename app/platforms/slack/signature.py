@@ -80,7 +80,8 @@ def verify(secrets: SecretSet[bytes], headers: RawHeaders, body: bytes, now: flo
 
 
 def _single(headers: RawHeaders, name: str) -> str:
-    values = [value for key, value in headers if key == name.encode()]
+    wanted = name.encode()
+    values = [value for key, value in headers if key == wanted]
     if not values or not values[0]:
         raise SignatureRefused("missing_signature", f"the header {name} is missing: Slack signs every request")
     if len(values) > 1:
