@@ -247,8 +247,8 @@ def table(results: Mapping[tuple[str, int], list[Load]], fsync: float, seconds: 
         verdict(f"import under {GOAL_IMPORT_MB:.0f} MB: {megabytes:.0f} MB", megabytes < GOAL_IMPORT_MB),
     ]
     note = (
-        "One process each, plain HTTP, distinct presigned events, wrk with one thread on the same two cores; ours writes a line "
-        "of its log for each, to nowhere. Goals: "
+        "One process each, plain HTTP, distinct presigned events, wrk with one thread on the same two cores; ours writes a "
+        "line of its log for each, to nowhere. Goals: "
     )
     return "\n".join([*lines, "", note + "; ".join(verdicts) + "."])
 
