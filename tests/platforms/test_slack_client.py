@@ -358,6 +358,16 @@ async def test_an_answer_is_found_among_many_others(emulator: Emulator, platform
     assert await platform.find(event, "j" * 37) is False
 
 
+async def test_what_another_application_passes_for_our_answer_is_not_taken_for_it(
+    emulator: Emulator, platform: SlackPlatform
+) -> None:
+    event = asked(emulator)
+    await platform.send(event, only(platform.render(Response("x"))), KEY)
+    ours = next(message for message in emulator.workspace.messages if message.get("metadata"))
+    ours["bot_id"] = "B0OTHER"
+    assert await platform.find(event, KEY) is False
+
+
 async def test_a_thread_that_went_on_too_long_is_for_a_person_to_read(emulator: Emulator, platform: SlackPlatform) -> None:
     event = asked(emulator)
     for number in range(130):

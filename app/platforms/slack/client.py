@@ -94,7 +94,10 @@ class SlackPlatform:
 
     async def find(self, event: Event, key: str) -> bool:
         """Whether the message sent under ``key`` in answer to ``event`` has arrived. Needs the ``…:history`` scopes.
-        Raises :class:`OutcomeUnknown` where more was said since than is read here."""
+        Raises :class:`OutcomeUnknown` where more was said since than is read here.
+
+        Another application in the channel could put the same metadata on a message of its own: only our bot's count."""
+        own = (await self._call(event, "auth.test", {}, repeatable=True)).text("bot_id")
         thread = event.reply_to.get("thread_ts", "")
         asked = event.id.rpartition(":")[2]
         place = {"channel": event.reply_to["channel"], **({"ts": thread} if thread else {})}
@@ -102,7 +105,7 @@ class SlackPlatform:
         arguments = {**place, "oldest": asked, "include_all_metadata": "true", "limit": str(PAGE_MESSAGES)}
         async for message in self._messages(event, method, arguments):
             metadata = message.get("metadata")
-            if isinstance(metadata, dict) and metadata.get("event_type") == EVENT_TYPE:
+            if own and message.get("bot_id") == own and isinstance(metadata, dict) and metadata.get("event_type") == EVENT_TYPE:
                 payload = metadata.get("event_payload")
                 if isinstance(payload, dict) and payload.get("key") == key:
                     return True
