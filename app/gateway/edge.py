@@ -1,10 +1,10 @@
 """The outermost layer: every request is looked up, authenticated and measured before the application sees it.
 
 In this order: known path (404) and method (405); API key or token (401, 503), its permission (403) and whose event it asks for
-(404); declared size of the body (413); the platform's signature
-headers (401), and only then the body is read: its size (413, 415), its signature over the raw bytes (401), parsing (400).
-Every answer leaves with the security headers, and a line in the log that holds identifiers, a status and a duration,
-nothing of the content.
+(404); declared size of the body (413); the platform's signature headers (401), and only then the body is read: its size (413,
+415), its signature over the raw bytes (401), parsing (400). A platform's event is then stored and answered here
+(:mod:`app.gateway.intake`); all else goes to the application. Every answer leaves with the security headers, and a line in the
+log that holds identifiers, a status and a duration, nothing of the content.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from app.gateway.intake import Intake
 from app.gateway.metrics import GatewayMetrics
 from app.gateway.routes import NO_BODY, Authentication, Route, RouteTable
 from app.http.body import receive_bytes, refuse_declared
-from app.http.errors import ApiError, render
+from app.http.errors import ApiError, render, unforeseen
 from app.http.health import LIVE_PATHS, READY_PATHS
 from app.platforms.inbound import PlatformEvents, RawRequest, Received, SignatureRefused
 from app.telemetry.logs import get_logger
@@ -32,16 +32,14 @@ from app.telemetry.logs import get_logger
 _PROBES = frozenset((*LIVE_PATHS, *READY_PATHS))
 # Strict-Transport-Security would cover every port of "localhost", also other people's plain-HTTP servers there.
 _LOCAL = re.compile(rb"(localhost|127\.[\d.]+|\[::1\])(:\d+)?", re.IGNORECASE)
-SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cache-Control": "no-store",
-}
-_SECURITY_HEADERS = tuple((name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items())
-
+SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+)
 _ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -100,6 +98,9 @@ class Edge:
             if isinstance(refusal, CallerRefused) and route is not None:
                 self._refused(refusal, route.path)
             await render(refusal)(scope, receive, sending)
+        except Exception:
+            await render(unforeseen())(scope, receive, sending)
+            raise  # to the log, as the application's own are
         else:
             await (self._app(scope, receive, sending) if body is None else _answer(sending, body))
         finally:
@@ -159,7 +160,7 @@ def _refuse_body(scope: Scope) -> None:
 def _add_headers(message: Message, scope: Scope, request_id: str) -> None:
     headers = message["headers"] = list(message.get("headers", ()))
     present = {name for name, _ in headers}
-    headers.extend(pair for pair in _SECURITY_HEADERS if pair[0] not in present)
+    headers.extend(pair for pair in SECURITY_HEADERS if pair[0] not in present)
     headers.append((b"x-request-id", request_id.encode()))
     host = next((value for name, value in scope["headers"] if name == b"host"), b"")
     if scope["scheme"] == "https" and not _LOCAL.fullmatch(host):

@@ -27,16 +27,16 @@ M = TypeVar("M", bound=BaseModel)
 
 
 async def read_bytes(request: Request, limit: int = DEFAULT_LIMIT) -> bytes:
-    """The raw body, at most ``limit`` bytes. Raises :class:`ApiError` 413 or 415; ``ClientDisconnect`` as Starlette does."""
+    """The raw body, at most ``limit`` bytes. Raises :class:`ApiError` 413 or 415, and 400 where the caller hung up."""
+    refuse_declared(request.scope, limit)
     return await receive_bytes(request.scope, request.receive, limit)
 
 
 async def receive_bytes(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The same for a request in ASGI's own terms, as the edge has it."""
+    """The same in ASGI's own terms, for who has called :func:`refuse_declared` before."""
     for name, value in scope["headers"]:
         if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
             raise ApiError(415, "unsupported_encoding", "Content-Encoding is not supported: send the body uncompressed")
-    refuse_declared(scope, limit)
     body = bytearray()
     more = True
     while more:
@@ -99,11 +99,8 @@ def validate(model: type[M], value: Any) -> M:
     """``value`` (parsed JSON) as a ``model``. Raises :class:`ApiError` 400 that names the first field at fault and why."""
     if not isinstance(value, dict):
         raise ApiError(400, "invalid_type", f"the body is a JSON {_kind(value)}; an object is expected")
-    if model.model_config.get("extra") == "forbid" and (unknown := _unknown(model, value)):
-        known = _known(model)
-        shown = ", ".join(repr(name[:64]) for name in unknown[:5])
-        message = f"unknown field {shown}; known are {', '.join(sorted(known))}"
-        raise ApiError(400, "unknown_field", message, param=unknown[0][:64])
+    if model.model_config.get("extra") == "forbid":
+        _refuse_unknown(model, value)
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -115,13 +112,12 @@ def validate(model: type[M], value: Any) -> M:
         raise ApiError(400, code, message, param=param or None) from None
 
 
-def _known(model: type[BaseModel]) -> set[str]:
-    return {field.alias or name for name, field in model.model_fields.items()}
-
-
-def _unknown(model: type[BaseModel], value: dict[str, Any]) -> list[str]:
-    known = _known(model)
-    return [name for name in value if name not in known]
+def _refuse_unknown(model: type[BaseModel], value: dict[str, Any]) -> None:
+    known = {field.alias or name for name, field in model.model_fields.items()}
+    if unknown := [name for name in value if name not in known]:
+        shown = ", ".join(repr(name[:64]) for name in unknown[:5])
+        message = f"unknown field {shown}; known are {', '.join(sorted(known))}"
+        raise ApiError(400, "unknown_field", message, param=unknown[0][:64])
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -85,4 +85,8 @@ async def _validation_error(_request: Request, error: Exception) -> JSONResponse
 
 async def _unforeseen(_request: Request, _error: Exception) -> JSONResponse:
     # The traceback goes to the log (uvicorn logs what is raised past the application), never to the caller.
-    return render(ApiError(500, "internal_error", "the server failed on this request; the operator's log has the cause"))
+    return render(unforeseen())
+
+
+def unforeseen() -> ApiError:
+    return ApiError(500, "internal_error", "the server failed on this request; the operator's log has the cause")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import Any
 
+import httpx2
 import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
@@ -25,6 +26,7 @@ from app.gateway.routes import INSTALLATION_PATHS, ROUTES, Authentication, Route
 from app.http.health import Verdict
 from app.http.lifecycle import Lifecycle
 from app.pipeline.memory_queue import MemoryQueue
+from app.platforms.inbound import Received
 from app.tenants.access import Sources
 
 HIDDEN = {"/docs", "/openapi.json", *INSTALLATION_PATHS}  # pages for people
@@ -110,6 +112,34 @@ async def test_a_route_that_slipped_past_the_check_is_refused_all_the_same() -> 
     await edge(scope, receive, send)
     assert sent[0]["status"] == 404
     assert b"secret" not in sent[1]["body"]
+
+
+class Broken:
+    """A platform's half with a defect."""
+
+    name = "generic"
+
+    def admit(self, headers: object) -> None:
+        raise ZeroDivisionError("canary-of-the-defect")
+
+    def receive(self, request: object) -> Received:
+        raise AssertionError("not reached")
+
+
+async def test_a_defect_of_ours_is_a_500_that_tells_nothing_and_reaches_the_log() -> None:
+    access = Sources(tenants_file=None, roles_file=None, actions=("calendar.create",)).load()
+    callers = Callers(Identities(ApiKeys.parse("k" * 32), lambda: access), lambda: access)
+    platforms = {"generic": Broken()}
+    edge = Edge(application(), RouteTable(), callers, platforms, GatewayMetrics(CollectorRegistry()), Intake(MemoryQueue()))
+    transport = httpx2.ASGITransport(edge, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        answer = await client.post("/events", content=b"{}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
+    assert "canary" not in answer.text
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    with pytest.raises(ZeroDivisionError):  # what uvicorn writes down
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(edge), base_url="http://gateway") as client:
+            await client.post("/events", content=b"{}")
 
 
 def test_a_platform_that_is_not_configured_is_404(start_gateway: Any, redis_server: Any) -> None:
