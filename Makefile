@@ -22,7 +22,7 @@ operate := $(venv) -m tools.operate --stack $(STACK)
 .NOTPARALLEL:
 .PHONY: help environment up preview refresh down destroy clean outputs set ask say logs forward cluster cluster-down images compose-up \
         compose-down bootstrap preflight costs secrets model-pin orphans evidence export rehearse review review-comment drift drift-issue deploy \
-        dead-letters audit-verify doctor \
+        dead-letters audit-verify doctor connect demo \
         test test-cluster test-cloud test-bootstrap compare-policies mutate-policies bench bench-cold lint lint-workflows format lock
 
 help: ## List the commands

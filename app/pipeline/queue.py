@@ -14,7 +14,7 @@ States of an event::
                   │                                  ├─ attempts used up ──────────> dead
                   │                                  └─ else ──> retrying
                   ├───────────replay─────────── dead, unknown
-      └───────────resolve────────── unknown, once it is known that the effect took place
+                  └───────────resolve────────── unknown, once it is known that the effect took place
 
 * **Duplicates.** An event's record is its deduplication mark: while it exists, in whatever state, the same key is a duplicate.
   Only finished records expire, and later than the last retry of any platform (Feishu: 7.1 h).
